@@ -92,8 +92,7 @@ type Object struct {
 type FilterKind uint8
 
 const (
-	// FilterLargestObject starts after the largest object known, and is what a
-	// subscription without a filter means.
+	// FilterLargestObject starts after the largest object known.
 	FilterLargestObject FilterKind = iota
 	// FilterNextGroup starts with the group after the largest known.
 	FilterNextGroup
@@ -101,6 +100,8 @@ const (
 	FilterAbsoluteStart
 	// FilterAbsoluteRange goes from Start to the end of group EndGroup.
 	FilterAbsoluteRange
+	// FilterNone lets every object pass.
+	FilterNone
 )
 
 // Filter is the range of locations that a subscription asks for. The zero
@@ -149,3 +150,6 @@ const (
 	PropMandatoryFirst = 0x4000
 	PropMandatoryLast  = 0x7FFF
 )
+
+// WholeGroup as the object of an inclusive end means all objects of the group.
+const WholeGroup = ^uint64(0)
