@@ -1,0 +1,177 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"github.com/tributary-live/tributary/transport/moqt"
+	"github.com/tributary-live/tributary/transport/wire"
+)
+
+// acceptUni takes the peer's unidirectional streams. The first SETUP is
+// delivered to got.
+func (s *Session) acceptUni(got chan<- *wire.Setup) {
+	for {
+		st, err := s.conn.AcceptUniStream(s.ctx)
+		if err != nil {
+			s.end(err)
+			return
+		}
+		s.wg.Go(func() { s.serveUni(st, got) })
+	}
+}
+
+// serveUni reads the head of a unidirectional stream and brings it to whoever
+// waits for it.
+func (s *Session) serveUni(st ReceiveStream, got chan<- *wire.Setup) {
+	// A stream with a deadline of its own cannot hold this goroutine for ever.
+	st.SetReadDeadline(time.Now().Add(s.cfg.Limits.MessageTimeout))
+	r := wire.NewReader(st)
+	kind, typ, err := s.profile.ReadStreamType(r)
+	if err == nil {
+		switch kind {
+		case wire.StreamControl:
+			err = s.serveControl(st, r, got)
+		case wire.StreamSubgroup:
+			err = s.serveSubgroup(st, r, typ)
+		case wire.StreamFetch:
+			err = s.serveFetchStream(st, r)
+		case wire.StreamPadding:
+			st.SetReadDeadline(time.Time{})
+			io.Copy(io.Discard, r)
+			return
+		}
+	}
+	var we *wire.Error
+	var se *SessionError
+	switch {
+	case err == nil, errors.As(err, &se), s.ctx.Err() != nil:
+	case errors.As(err, &we):
+		s.end(err)
+	case isTimeout(err):
+		s.fail(moqt.SessionDataStreamTimeout, "a stream had no header within %v", s.cfg.Limits.MessageTimeout)
+	case err == io.EOF || isStream(err): // opened and given up: no harm
+	}
+}
+
+func (s *Session) serveControl(st ReceiveStream, r *wire.Reader, got chan<- *wire.Setup) error {
+	m, err := s.profile.ReadSetup(r)
+	if isStream(err) {
+		return s.fail(moqt.SessionProtocolViolation, "control stream reset")
+	}
+	if err != nil {
+		return err
+	}
+	if err := s.checkSetup(m); err != nil {
+		s.end(err)
+		return err
+	}
+	select {
+	case got <- m:
+	default:
+		return s.fail(moqt.SessionProtocolViolation, "a second control stream")
+	}
+	s.mu.Lock()
+	second := s.setupSeen
+	s.setupSeen = true
+	s.mu.Unlock()
+	if second {
+		return s.fail(moqt.SessionProtocolViolation, "a second control stream")
+	}
+	st.SetReadDeadline(time.Time{})
+	s.readControl(r)
+	return nil
+}
+
+func (s *Session) serveSubgroup(st ReceiveStream, r *wire.Reader, typ uint64) error {
+	h, err := s.profile.ReadSubgroupHeader(r, typ)
+	if err != nil {
+		return err
+	}
+	sg := &SubgroupReader{s: s, st: st, r: r, header: h}
+	sg.objects = s.profile.SubgroupObjects(&sg.header)
+	if h.IDFromFirst {
+		// The subgroup's id is that of its first object, so that has to come
+		// before anybody can be told of the stream.
+		first, err := sg.objects.Next(r, &s.wlimits)
+		if err != nil {
+			return err
+		}
+		sg.first, sg.header.ID = &first, first.ID
+	}
+	st.SetReadDeadline(time.Time{})
+	t, ok := s.trackOf(h.Alias)
+	if !ok {
+		st.CancelRead(moqt.StreamCancelled)
+		return nil
+	}
+	if h.DefaultPriority {
+		sg.header.Priority = t.defaultPriority()
+	}
+	sg.track = t
+	if !t.push(sg) {
+		st.CancelRead(moqt.StreamCancelled)
+	}
+	return nil
+}
+
+// trackOf returns the track of an alias. It waits for a while if the alias is
+// not known: the message that tells it may be behind its first stream.
+func (s *Session) trackOf(alias uint64) (*TrackReader, bool) {
+	s.mu.Lock()
+	t, ok := s.aliases[alias]
+	if ok || s.retired.has(alias) || s.waiting >= s.cfg.Limits.MaxUnknownAlias {
+		s.mu.Unlock()
+		return t, ok
+	}
+	s.waiting++
+	s.mu.Unlock()
+	ctx, cancel := context.WithTimeout(s.ctx, s.cfg.Limits.UnknownAliasWait)
+	defer cancel()
+	for {
+		s.mu.Lock()
+		t, ok := s.aliases[alias]
+		set := s.aliasSet
+		if ok || ctx.Err() != nil {
+			s.waiting--
+			s.mu.Unlock()
+			return t, ok
+		}
+		s.mu.Unlock()
+		select {
+		case <-set:
+		case <-ctx.Done():
+		}
+	}
+}
+
+func (s *Session) readDatagrams() {
+	for {
+		b, err := s.conn.ReceiveDatagram(s.ctx)
+		if err != nil {
+			s.end(err)
+			return
+		}
+		d, padding, err := s.profile.ParseDatagram(b)
+		if err != nil {
+			s.end(err)
+			return
+		}
+		if padding {
+			continue
+		}
+		s.mu.Lock()
+		t := s.aliases[d.Alias]
+		s.mu.Unlock()
+		if t == nil {
+			continue // a datagram may be lost; one that comes before its track is
+		}
+		o := moqt.Object{Location: d.Location, Datagram: true, Priority: d.Priority, Status: d.Status, Properties: d.Properties, Payload: d.Payload}
+		if d.DefaultPriority {
+			o.Priority = t.defaultPriority()
+		}
+		t.pushDatagram(o)
+	}
+}

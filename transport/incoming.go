@@ -1,0 +1,214 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/tributary-live/tributary/transport/moqt"
+	"github.com/tributary-live/tributary/transport/wire"
+)
+
+// Request is something that the peer asks for: a [*SubscribeRequest],
+// [*PublishRequest], [*FetchRequest], [*StatusRequest], [*AnnounceRequest],
+// [*WatchRequest] or [*TracksRequest]. Each has an Accept of its own; one that
+// is neither accepted nor rejected stays open and counts against
+// Limits.MaxRequests.
+type Request interface {
+	// Reject refuses the request with a code and a sentence for people. The
+	// peer should not repeat it.
+	Reject(code moqt.RequestCode, reason string) error
+	// RejectRetry does so and tells after how long the peer may ask again.
+	RejectRetry(code moqt.RequestCode, reason string, retry time.Duration) error
+	// Context ends when the peer cancels the request or the session ends.
+	Context() context.Context
+}
+
+// incoming is what all requests of the peer have in common.
+type incoming struct{ rs *requestStream }
+
+func (in *incoming) Context() context.Context { return in.rs.ctx }
+func (in *incoming) Reject(code moqt.RequestCode, reason string) error {
+	return in.rs.reject(code, reason, -1)
+}
+func (in *incoming) RejectRetry(code moqt.RequestCode, reason string, retry time.Duration) error {
+	return in.rs.reject(code, reason, retry)
+}
+
+// Accept waits for the peer's next request.
+func (s *Session) Accept(ctx context.Context) (Request, error) {
+	select {
+	case r := <-s.requests:
+		return r, nil
+	case <-s.ctx.Done():
+		return nil, s.cause()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (s *Session) acceptBidi() {
+	for {
+		st, err := s.conn.AcceptStream(s.ctx)
+		if err != nil {
+			s.end(err)
+			return
+		}
+		s.wg.Go(func() { s.serveRequest(st) })
+	}
+}
+
+// serveRequest reads the first message of a stream that the peer opened and
+// brings the request to its handler.
+func (s *Session) serveRequest(st Stream) {
+	rs := s.newRequestStream(st, false)
+	defer rs.cancel(ErrClosed)
+	st.SetReadDeadline(time.Now().Add(s.cfg.Limits.MessageTimeout))
+	m, err := rs.read(wire.On{})
+	if err != nil {
+		switch {
+		case err == io.EOF || isStream(err):
+			rs.abort(moqt.StreamCancelled, err) // opened and given up: no harm
+		case isTimeout(err):
+			s.fail(moqt.SessionControlMessageTimeout, "a request stream had no message within %v", s.cfg.Limits.MessageTimeout)
+		}
+		return
+	}
+	st.SetReadDeadline(time.Time{})
+	rs.kind = m.Kind()
+	if rs.id, err = requestID(m); err != nil {
+		s.end(err)
+		return
+	}
+	if s.takeID(rs.id) != nil {
+		return
+	}
+	s.mu.Lock()
+	goaway, full := s.goawaySent, s.openPeer >= s.cfg.Limits.MaxRequests
+	if !full {
+		s.openPeer++
+	}
+	s.mu.Unlock()
+	if full {
+		rs.reject(moqt.RequestExcessiveLoad, fmt.Sprintf("more than %d requests are open on this session", s.cfg.Limits.MaxRequests), time.Second)
+		return
+	}
+	defer func() {
+		s.mu.Lock()
+		s.openPeer--
+		s.announceLocked()
+		s.mu.Unlock()
+	}()
+	if err := checkTokens(m); err != nil {
+		s.end(err)
+		return
+	}
+	if goaway {
+		rs.reject(moqt.RequestGoingAway, "this end is going away", -1)
+		return
+	}
+	// The stream's context of the sending half ends when the peer stops it,
+	// which is how a subscriber cancels.
+	stop := context.AfterFunc(st.Context(), func() { rs.cancel(&StreamError{Code: moqt.StreamCancelled, Remote: true}) })
+	defer stop()
+	switch m := m.(type) {
+	case *wire.Subscribe:
+		s.serveSubscribe(rs, m)
+	case *wire.Publish:
+		s.servePublish(rs, m)
+	case *wire.Fetch:
+		s.serveFetch(rs, m)
+	case *wire.TrackStatus:
+		s.serveStatus(rs, m)
+	case *wire.PublishNamespace:
+		s.serveAnnounce(rs, m)
+	case *wire.SubscribeNamespace:
+		s.serveWatch(rs, m)
+	case *wire.SubscribeTracks:
+		s.serveTracks(rs, m)
+	}
+}
+
+func requestID(m wire.Message) (uint64, error) {
+	switch m := m.(type) {
+	case *wire.Subscribe:
+		return m.RequestID, nil
+	case *wire.Publish:
+		return m.RequestID, nil
+	case *wire.Fetch:
+		return m.RequestID, nil
+	case *wire.TrackStatus:
+		return m.RequestID, nil
+	case *wire.PublishNamespace:
+		return m.RequestID, nil
+	case *wire.SubscribeNamespace:
+		return m.RequestID, nil
+	case *wire.SubscribeTracks:
+		return m.RequestID, nil
+	}
+	return 0, &SessionError{Code: moqt.SessionProtocolViolation, Reason: "a request stream begins with no request"}
+}
+
+// checkTokens holds the peer to a token cache of no bytes, which is what our
+// SETUP says: a token may come by value, never by alias.
+func checkTokens(m wire.Message) error {
+	var tokens []wire.Token
+	switch m := m.(type) {
+	case *wire.Subscribe:
+		tokens = m.Params.Tokens
+	case *wire.Publish:
+		tokens = m.Params.Tokens
+	case *wire.Fetch:
+		tokens = m.Params.Tokens
+	case *wire.TrackStatus:
+		tokens = m.Params.Tokens
+	case *wire.PublishNamespace:
+		tokens = m.Params.Tokens
+	case *wire.SubscribeNamespace:
+		tokens = m.Params.Tokens
+	case *wire.SubscribeTracks:
+		tokens = m.Params.Tokens
+	case *wire.RequestUpdate:
+		tokens = m.Params.Tokens
+	}
+	for _, t := range tokens {
+		switch t.AliasType {
+		case wire.TokenRegister:
+			return &SessionError{Code: moqt.SessionTokenCacheOverflow, Reason: "the token cache holds 0 bytes; send tokens by value"}
+		case wire.TokenDelete, wire.TokenUseAlias:
+			return &SessionError{Code: moqt.SessionUnknownTokenAlias, Reason: fmt.Sprintf("token alias %d was never registered", t.Alias)}
+		}
+	}
+	return nil
+}
+
+// offer hands a request to Accept, and reports false if the request ended
+// before anybody took it.
+func (s *Session) offer(rs *requestStream, r Request) bool {
+	select {
+	case s.requests <- r:
+		return true
+	case <-rs.ctx.Done():
+		return false
+	}
+}
+
+// reserved answers requests for names that no application may use, and reports
+// whether this was one. ("Reserved Namespaces", "Session-Level Tracks")
+func (s *Session) reserved(rs *requestStream, ns moqt.Namespace) bool {
+	for _, first := range ns.Fields() {
+		if first == "." || first == ".session" {
+			rs.reject(moqt.RequestDoesNotExist, "the namespace is reserved", -1)
+			return true
+		}
+		break
+	}
+	return false
+}
+
+func isTimeout(err error) bool {
+	var t interface{ Timeout() bool }
+	return errors.As(err, &t) && t.Timeout()
+}

@@ -1,0 +1,356 @@
+package transport
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+
+	"github.com/tributary-live/tributary/transport/moqt"
+	"github.com/tributary-live/tributary/transport/wire"
+)
+
+// Announcement is a namespace that this end has announced (PUBLISH_NAMESPACE)
+// and the peer has accepted.
+type Announcement struct {
+	rs *requestStream
+	ns moqt.Namespace
+}
+
+// Announce tells the peer that this end has tracks under ns and waits until it
+// has accepted. The peer may then subscribe to them.
+func (s *Session) Announce(ctx context.Context, ns moqt.Namespace) (*Announcement, error) {
+	rs, m, err := s.request(ctx, wire.KindPublishNamespace, nil, func(id uint64) wire.Message {
+		return &wire.PublishNamespace{RequestID: id, Namespace: ns}
+	})
+	if err != nil {
+		return nil, err
+	}
+	if _, ok := m.(*wire.RequestOK); !ok {
+		return nil, rs.unexpected(m)
+	}
+	s.wg.Go(func() { rs.followToEnd() })
+	return &Announcement{rs, ns}, nil
+}
+
+// followToEnd reads a request on which only GOAWAY can still come, until it
+// ends.
+func (rs *requestStream) followToEnd() {
+	err := rs.follow(func(m wire.Message) error {
+		if _, ok := m.(*wire.Goaway); ok {
+			return nil
+		}
+		return rs.unexpected(m)
+	})
+	if err == io.EOF {
+		err = &StreamError{Code: moqt.StreamCancelled, Remote: true}
+	}
+	rs.abort(moqt.StreamCancelled, rs.s.sessionOr(context.Background(), err))
+}
+
+// Namespace returns what was announced.
+func (a *Announcement) Namespace() moqt.Namespace { return a.ns }
+
+// Context ends when the announcement does: withdrawn here, revoked by the peer
+// or with the session.
+func (a *Announcement) Context() context.Context { return a.rs.ctx }
+
+// Close withdraws the announcement.
+func (a *Announcement) Close() error {
+	a.rs.abort(moqt.StreamCancelled, ErrClosed)
+	return nil
+}
+
+// AnnounceRequest is the peer's word that it has tracks under a namespace
+// (PUBLISH_NAMESPACE). After Accept its Context ends when the peer withdraws it.
+type AnnounceRequest struct {
+	incoming
+	Namespace moqt.Namespace
+	done      chan struct{}
+}
+
+func (s *Session) serveAnnounce(rs *requestStream, m *wire.PublishNamespace) {
+	if s.reserved(rs, m.Namespace) {
+		return
+	}
+	if s.offer(rs, &AnnounceRequest{incoming: incoming{rs}, Namespace: m.Namespace}) {
+		s.hold(rs)
+	}
+}
+
+// hold follows a namespace request until the peer ends it, by FIN or reset.
+func (s *Session) hold(rs *requestStream) {
+	err := rs.follow(func(m wire.Message) error {
+		switch m := m.(type) {
+		case *wire.RequestUpdate:
+			if err := checkTokens(m); err != nil {
+				s.end(err)
+				return err
+			}
+			if m.Params.Prefix.Set {
+				return rs.reject(moqt.RequestNotSupported, "the prefix of a request cannot be changed here; make a new request", -1)
+			}
+			return rs.send(&wire.RequestOK{})
+		case *wire.Goaway:
+			return nil
+		}
+		return rs.unexpected(m)
+	})
+	if err == io.EOF {
+		err = ErrClosed
+	}
+	rs.cancel(err)
+	rs.mu.Lock()
+	closed := rs.closed
+	rs.closed = true
+	rs.mu.Unlock()
+	if !closed {
+		rs.st.Close()
+	}
+	rs.st.CancelRead(moqt.StreamCancelled)
+}
+
+// Accept answers REQUEST_OK.
+func (r *AnnounceRequest) Accept() error { return r.rs.send(&wire.RequestOK{}) }
+
+// Revoke ends an announcement that was accepted.
+func (r *AnnounceRequest) Revoke() { r.rs.abort(moqt.StreamCancelled, ErrClosed) }
+
+// NamespaceEvent is a change in the set of namespaces under a prefix.
+type NamespaceEvent struct {
+	Namespace moqt.Namespace // with the prefix
+	Gone      bool           // else it is new
+}
+
+// NamespaceReader tells the namespaces that the peer knows under a prefix.
+type NamespaceReader struct {
+	rs     *requestStream
+	prefix moqt.Namespace
+
+	mu     sync.Mutex // guards what follows
+	live   map[moqt.Namespace]struct{}
+	events []NamespaceEvent
+	err    error
+	wake   chan struct{} // cap 1
+}
+
+// maxNamespaces bounds what one NamespaceReader holds of a peer's words.
+const maxNamespaces = 100_000
+
+// WatchNamespaces asks the peer for the namespaces under prefix, those that are
+// there and those that come and go (SUBSCRIBE_NAMESPACE).
+func (s *Session) WatchNamespaces(ctx context.Context, prefix moqt.Namespace) (*NamespaceReader, error) {
+	rs, m, err := s.request(ctx, wire.KindSubscribeNamespace, nil, func(id uint64) wire.Message {
+		return &wire.SubscribeNamespace{RequestID: id, Prefix: prefix}
+	})
+	if err != nil {
+		return nil, err
+	}
+	if _, ok := m.(*wire.RequestOK); !ok {
+		return nil, rs.unexpected(m)
+	}
+	n := &NamespaceReader{rs: rs, prefix: prefix, live: make(map[moqt.Namespace]struct{}), wake: make(chan struct{}, 1)}
+	s.wg.Go(n.run)
+	return n, nil
+}
+
+func (n *NamespaceReader) run() {
+	s := n.rs.s
+	err := n.rs.follow(func(m wire.Message) error {
+		var suffix moqt.Namespace
+		gone := false
+		switch m := m.(type) {
+		case *wire.Namespace:
+			suffix = m.Suffix
+		case *wire.NamespaceDone:
+			suffix, gone = m.Suffix, true
+		case *wire.Goaway:
+			return nil
+		default:
+			return n.rs.unexpected(m)
+		}
+		ns, err := n.prefix.Join(suffix)
+		if err != nil {
+			return s.fail(moqt.SessionProtocolViolation, "NAMESPACE: %v", err)
+		}
+		return n.change(ns, gone)
+	})
+	if err == io.EOF {
+		err = &StreamError{Code: moqt.StreamCancelled, Remote: true}
+	}
+	err = s.sessionOr(context.Background(), err)
+	n.mu.Lock()
+	// The end of the stream is the end of every namespace told on it.
+	for ns := range n.live {
+		n.events = append(n.events, NamespaceEvent{ns, true})
+	}
+	n.err = err
+	n.wakeLocked()
+	n.mu.Unlock()
+	n.rs.abort(moqt.StreamCancelled, err)
+}
+
+func (n *NamespaceReader) change(ns moqt.Namespace, gone bool) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	_, there := n.live[ns]
+	switch {
+	case gone && !there:
+		return n.rs.s.fail(moqt.SessionProtocolViolation, "NAMESPACE_DONE for %v before NAMESPACE", ns)
+	case gone:
+		delete(n.live, ns)
+	case there: // said twice: no harm
+		return nil
+	case len(n.live)+len(n.events) >= maxNamespaces:
+		return fmt.Errorf("moqt: more than %d namespaces under %v", maxNamespaces, n.prefix)
+	default:
+		n.live[ns] = struct{}{}
+	}
+	n.events = append(n.events, NamespaceEvent{ns, gone})
+	n.wakeLocked()
+	return nil
+}
+
+func (n *NamespaceReader) wakeLocked() {
+	select {
+	case n.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Next waits for the next change. Only one goroutine may call it. When the
+// peer ends the request, each namespace still there is told as gone before the
+// error.
+func (n *NamespaceReader) Next(ctx context.Context) (NamespaceEvent, error) {
+	for {
+		n.mu.Lock()
+		if len(n.events) > 0 {
+			e := n.events[0]
+			n.events = n.events[1:]
+			n.mu.Unlock()
+			return e, nil
+		}
+		err := n.err
+		n.mu.Unlock()
+		if err != nil {
+			return NamespaceEvent{}, err
+		}
+		select {
+		case <-n.wake:
+		case <-ctx.Done():
+			return NamespaceEvent{}, ctx.Err()
+		}
+	}
+}
+
+// Close ends the request.
+func (n *NamespaceReader) Close() error {
+	n.rs.abort(moqt.StreamCancelled, ErrClosed)
+	return nil
+}
+
+// overlap takes the place of prefix among those the peer watches by requests of
+// one kind; it refuses one that is a prefix of another, or has it as prefix.
+func (s *Session) overlap(rs *requestStream, prefix moqt.Namespace) bool {
+	s.mu.Lock()
+	for _, p := range s.prefixes[rs.kind] {
+		if p.HasPrefix(prefix) || prefix.HasPrefix(p) {
+			s.mu.Unlock()
+			rs.reject(moqt.RequestPrefixOverlap, fmt.Sprintf("the prefix overlaps with %v, which is watched on this session", p), -1)
+			return true
+		}
+	}
+	s.prefixes[rs.kind] = append(s.prefixes[rs.kind], prefix)
+	s.mu.Unlock()
+	return false
+}
+
+func (s *Session) unwatch(rs *requestStream, prefix moqt.Namespace) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := s.prefixes[rs.kind]
+	if i := slices.Index(list, prefix); i >= 0 {
+		s.prefixes[rs.kind] = slices.Delete(list, i, i+1)
+	}
+}
+
+// WatchRequest is the peer's wish to know the namespaces under a prefix
+// (SUBSCRIBE_NAMESPACE).
+type WatchRequest struct {
+	incoming
+	Prefix moqt.Namespace
+}
+
+func (s *Session) serveWatch(rs *requestStream, m *wire.SubscribeNamespace) {
+	if s.reserved(rs, m.Prefix) || s.overlap(rs, m.Prefix) {
+		return
+	}
+	defer s.unwatch(rs, m.Prefix)
+	if s.offer(rs, &WatchRequest{incoming{rs}, m.Prefix}) {
+		s.hold(rs)
+	}
+}
+
+// NamespaceWriter tells a peer which namespaces there are under its prefix.
+type NamespaceWriter struct {
+	rs     *requestStream
+	prefix moqt.Namespace
+
+	mu   sync.Mutex // guards told, and the order of messages
+	told map[moqt.Namespace]struct{}
+}
+
+// Accept answers REQUEST_OK.
+func (r *WatchRequest) Accept() (*NamespaceWriter, error) {
+	if err := r.rs.send(&wire.RequestOK{}); err != nil {
+		return nil, err
+	}
+	return &NamespaceWriter{rs: r.rs, prefix: r.Prefix, told: make(map[moqt.Namespace]struct{})}, nil
+}
+
+// Context ends when the peer ends the request.
+func (w *NamespaceWriter) Context() context.Context { return w.rs.ctx }
+
+// Add tells of a namespace, unless it was told before. It fails if ns is not
+// under the prefix. It blocks while the peer does not read, at most
+// Limits.MessageTimeout, after which the request is over.
+func (w *NamespaceWriter) Add(ns moqt.Namespace) error {
+	suffix, ok := ns.Suffix(w.prefix)
+	if !ok {
+		return fmt.Errorf("moqt: namespace %v is not under %v", ns, w.prefix)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if _, there := w.told[ns]; there {
+		return nil
+	}
+	w.told[ns] = struct{}{}
+	return w.sent(w.rs.send(&wire.Namespace{Suffix: suffix}))
+}
+
+// Remove tells that a namespace is gone, if it was told before.
+func (w *NamespaceWriter) Remove(ns moqt.Namespace) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if _, there := w.told[ns]; !there {
+		return nil
+	}
+	delete(w.told, ns)
+	suffix, _ := ns.Suffix(w.prefix)
+	return w.sent(w.rs.send(&wire.NamespaceDone{Suffix: suffix}))
+}
+
+// sent ends a request whose peer does not read what it asked for.
+func (w *NamespaceWriter) sent(err error) error {
+	if err != nil {
+		w.rs.abort(moqt.StreamExcessiveLoad, err)
+	}
+	return err
+}
+
+// Close ends the request; the peer takes every namespace as gone.
+func (w *NamespaceWriter) Close() error {
+	w.rs.finish()
+	return nil
+}

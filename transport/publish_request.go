@@ -1,0 +1,79 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/tributary-live/tributary/transport/moqt"
+	"github.com/tributary-live/tributary/transport/wire"
+)
+
+// PublishRequest is the peer's offer of a track (PUBLISH). Objects may come
+// before it is accepted; they wait in their streams.
+type PublishRequest struct {
+	incoming
+	Track      moqt.TrackName
+	Properties moqt.Properties
+	// Largest is the largest location published, if HasLargest.
+	Largest    moqt.Location
+	HasLargest bool
+	// Forward tells whether the peer sends objects without being asked again.
+	Forward bool
+
+	t        *TrackReader
+	accepted chan struct{}
+}
+
+func (s *Session) servePublish(rs *requestStream, m *wire.Publish) {
+	if s.reserved(rs, m.Track.Namespace) {
+		return
+	}
+	if err := unknownMandatory(m.Properties); err != nil {
+		var re *RequestError
+		errors.As(err, &re)
+		rs.reject(re.Code, re.Reason, -1)
+		return
+	}
+	t, err := s.reserve(m.Track)
+	if err != nil {
+		rs.reject(moqt.RequestDuplicateSubscription, "the track is subscribed on this session already", -1)
+		return
+	}
+	t.rs, t.props = rs, m.Properties
+	if m.Params.Largest.Set {
+		t.largest, t.some = m.Params.Largest.Value, true
+	}
+	if s.learn(t, m.Alias) != nil {
+		return
+	}
+	r := &PublishRequest{incoming: incoming{rs}, Track: m.Track, Properties: m.Properties,
+		Largest: t.largest, HasLargest: t.some, Forward: m.Params.Forward.Or(true),
+		t: t, accepted: make(chan struct{})}
+	if s.offer(rs, r) {
+		select {
+		case <-r.accepted:
+			t.run()
+		case <-rs.ctx.Done():
+		}
+	}
+	t.done(context.Cause(rs.ctx), 0)
+	t.Close()
+}
+
+// Accept answers PUBLISH_OK and returns the reader of the track. The options
+// are as for [Session.Subscribe]; Paused asks the peer to hold objects back.
+func (r *PublishRequest) Accept(o *SubscribeOptions) (*TrackReader, error) {
+	p := o.params()
+	if o == nil || o.Filter == (moqt.Filter{}) {
+		p.Filter = wire.Opt[moqt.Filter]{} // what the publisher sends anyway
+	}
+	p.RendezvousTimeout = wire.Opt[time.Duration]{}
+	p.NewGroup = wire.Opt[uint64]{}
+	p.Forward = wire.Some(o == nil || !o.Paused)
+	if err := r.rs.send(&wire.RequestOK{Params: p}); err != nil {
+		return nil, err
+	}
+	close(r.accepted)
+	return r.t, nil
+}

@@ -1,0 +1,393 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/tributary-live/tributary/transport/moqt"
+	"github.com/tributary-live/tributary/transport/wire"
+)
+
+// Session is a MOQT session with one peer. All methods may be called
+// concurrently. A session ends when either side closes it or its connection is
+// lost; [Session.Context] tells when and why.
+//
+// What the peer asks for comes out of [Session.Accept], which must be called in
+// a loop by whoever wants to serve.
+type Session struct {
+	conn    Conn
+	info    ConnInfo
+	profile *wire.Profile
+	cfg     Config
+	wlimits wire.Limits
+	log     *slog.Logger
+	cancel  context.CancelCauseFunc
+	ctx     context.Context
+	wg      sync.WaitGroup // every goroutine of the session; Close waits
+
+	control   SendStream // guarded by controlMu for writing
+	controlMu sync.Mutex
+	peerSetup *wire.Setup // set before NewSession returns
+	requests  chan Request
+	nextID    atomic.Uint64
+	sched     sched
+
+	mu          sync.Mutex // guards what follows
+	peerIDs     idSet
+	openPeer    int                             // requests of the peer that are open
+	aliases     map[uint64]*TrackReader         // incoming tracks by the peer's alias
+	retired     retired                         // aliases whose late streams are dropped
+	aliasSet    chan struct{}                   // closed and replaced when an alias or a request becomes known
+	waiting     int                             // data streams that wait for their alias
+	readers     map[moqt.TrackName]*TrackReader // subscriptions in which this end is the subscriber
+	writers     map[moqt.TrackName]*TrackWriter // subscriptions in which this end is the publisher
+	subscribes  map[uint64]*TrackWriter         // those that the peer's SUBSCRIBE or our PUBLISH made, by request id
+	fetches     map[uint64]*FetchReader         // our FETCHes by request id
+	nextAlias   uint64
+	prefixes    map[wire.Kind][]moqt.Namespace // prefixes the peer watches, by kind of request
+	goawaySent  bool
+	goawayRecv  *Goaway
+	goawayEvent chan struct{} // closed when goawayRecv is set
+	setupSeen   bool
+}
+
+// Goaway is the peer's wish that the session move elsewhere.
+type Goaway struct {
+	URI     string        // where to; "" is the same place
+	Timeout time.Duration // how long the peer will wait; 0 is as soon as possible
+}
+
+// NewSession exchanges SETUP on conn and returns the session. It takes over
+// conn, also when it fails. The context bounds the exchange, not the session.
+func NewSession(ctx context.Context, conn Conn, c *Config) (*Session, error) {
+	cfg := c.withDefaults()
+	info := conn.Info()
+	profile, ok := wire.ProfileFor(info.Version)
+	if !ok {
+		err := &SessionError{Code: moqt.SessionVersionNegotiation, Reason: fmt.Sprintf("%v is not spoken here", info.Version)}
+		conn.CloseWithError(err.Code, err.Reason)
+		return nil, err
+	}
+	s := &Session{
+		conn: conn, info: info, profile: profile, cfg: cfg, wlimits: cfg.Limits.wire(),
+		log:         cfg.Logger.With("version", info.Version.String()),
+		requests:    make(chan Request),
+		aliases:     make(map[uint64]*TrackReader),
+		aliasSet:    make(chan struct{}),
+		readers:     make(map[moqt.TrackName]*TrackReader),
+		writers:     make(map[moqt.TrackName]*TrackWriter),
+		subscribes:  make(map[uint64]*TrackWriter),
+		fetches:     make(map[uint64]*FetchReader),
+		prefixes:    make(map[wire.Kind][]moqt.Namespace),
+		goawayEvent: make(chan struct{}),
+	}
+	if info.RemoteAddr != nil {
+		s.log = s.log.With("remote", info.RemoteAddr.String())
+	}
+	s.ctx, s.cancel = context.WithCancelCause(context.Background())
+	if info.Client {
+		s.peerIDs.next = 1
+	} else {
+		s.nextID.Store(1)
+	}
+	stopConn := context.AfterFunc(conn.Context(), func() { s.cancel(context.Cause(conn.Context())) })
+
+	setupCtx, cancel := context.WithTimeoutCause(ctx, cfg.Limits.SetupTimeout,
+		&SessionError{Code: moqt.SessionControlMessageTimeout, Reason: "no SETUP within " + cfg.Limits.SetupTimeout.String()})
+	defer cancel()
+	if err := s.start(setupCtx); err != nil {
+		stopConn()
+		if cause := context.Cause(setupCtx); cause != nil && conn.Context().Err() == nil {
+			err = cause
+		}
+		s.end(err)
+		s.wg.Wait()
+		return nil, fmt.Errorf("moqt: set up session: %w", s.cause())
+	}
+	return s, nil
+}
+
+// start sends our SETUP, starts the accept loops and waits for the peer's.
+func (s *Session) start(ctx context.Context) error {
+	st, err := s.conn.OpenUniStream(ctx)
+	if err != nil {
+		return err
+	}
+	st.SetPriority(0, true)
+	s.control = st
+	setup := &wire.Setup{Implementation: s.cfg.Implementation, Unknown: s.cfg.Options}
+	if s.info.Client && !s.info.WebTransport {
+		setup.Path, setup.Authority = wire.Some(s.info.Path), wire.Some(s.info.Authority)
+	}
+	if err := s.sendControl(setup); err != nil {
+		return err
+	}
+	got := make(chan *wire.Setup, 1)
+	s.wg.Go(func() { s.acceptUni(got) })
+	select {
+	case s.peerSetup = <-got:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-s.ctx.Done():
+		return s.cause()
+	}
+	s.wg.Go(s.acceptBidi)
+	s.wg.Go(s.readDatagrams)
+	s.log.Debug("session open", "implementation", printable(s.peerSetup.Implementation))
+	return nil
+}
+
+// sendControl writes m on the control stream.
+func (s *Session) sendControl(m wire.Message) error {
+	b, err := s.profile.AppendMessage(nil, m)
+	if err != nil {
+		return err
+	}
+	s.controlMu.Lock()
+	defer s.controlMu.Unlock()
+	s.control.SetWriteDeadline(time.Now().Add(s.cfg.Limits.MessageTimeout))
+	_, err = s.control.Write(b)
+	return err
+}
+
+// Version returns the negotiated draft.
+func (s *Session) Version() moqt.Version { return s.info.Version }
+
+// Info returns what is known of the connection.
+func (s *Session) Info() ConnInfo { return s.info }
+
+// Path returns the path and query of the URL that the client dialled.
+func (s *Session) Path() string {
+	if s.info.Client || s.info.WebTransport {
+		return s.info.Path
+	}
+	return s.peerSetup.Path.Value
+}
+
+// Authority returns the authority of the URL that the client dialled.
+func (s *Session) Authority() string {
+	if s.info.Client || s.info.WebTransport {
+		return s.info.Authority
+	}
+	return s.peerSetup.Authority.Value
+}
+
+// PeerImplementation returns the peer's MOQT_IMPLEMENTATION in printable form.
+func (s *Session) PeerImplementation() string { return printable(s.peerSetup.Implementation) }
+
+// PeerOption returns the peer's setup option of an extension, and false if it
+// sent none.
+func (s *Session) PeerOption(typ uint64) (moqt.Property, bool) {
+	for _, o := range s.peerSetup.Unknown {
+		if o.Type == typ {
+			return o, true
+		}
+	}
+	return moqt.Property{}, false
+}
+
+// Context is cancelled when the session ends; context.Cause tells why, as
+// [*SessionError] where a side closed it.
+func (s *Session) Context() context.Context { return s.ctx }
+
+// Stats returns the figures of the connection.
+func (s *Session) Stats() ConnStats { return s.conn.Stats() }
+
+// Close ends the session with NO_ERROR and waits for its goroutines.
+func (s *Session) Close() error { return s.CloseWithError(moqt.SessionNoError, "") }
+
+// CloseWithError ends the session with code and waits for its goroutines. If it
+// had ended before, it does nothing. It must not be called from within a
+// [Handler] of the same session that has goroutines of its own to wait for it.
+func (s *Session) CloseWithError(code moqt.SessionCode, reason string) error {
+	s.end(&SessionError{Code: code, Reason: reason})
+	s.wg.Wait()
+	return nil
+}
+
+// cause returns why the session ended; ErrClosed if this end closed it well.
+func (s *Session) cause() error {
+	err := context.Cause(s.ctx)
+	var se *SessionError
+	if errors.As(err, &se) && !se.Remote && se.Code == moqt.SessionNoError {
+		return ErrClosed
+	}
+	return err
+}
+
+// end turns the first error of any of the session's goroutines into the code
+// the connection is closed with. It is the one place that does.
+func (s *Session) end(err error) {
+	if err == nil || s.ctx.Err() != nil {
+		return
+	}
+	var se *SessionError
+	var we *wire.Error
+	switch {
+	case errors.As(err, &se):
+	case errors.As(err, &we):
+		se = &SessionError{Code: we.Code, Reason: we.Error()}
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		se = &SessionError{Code: moqt.SessionNoError, Reason: "given up"}
+	default:
+		se = &SessionError{Code: moqt.SessionInternalError, Reason: err.Error()}
+	}
+	if !se.Remote && se.Code != moqt.SessionNoError {
+		s.log.Info("session failed", "err", se)
+	}
+	s.cancel(se)
+	s.conn.CloseWithError(se.Code, se.Reason)
+}
+
+func (s *Session) fail(code moqt.SessionCode, format string, args ...any) error {
+	err := &SessionError{Code: code, Reason: fmt.Sprintf(format, args...)}
+	s.end(err)
+	return err
+}
+
+// readControl handles what the peer says on its control stream after SETUP.
+func (s *Session) readControl(r *wire.Reader) {
+	for {
+		m, err := s.profile.ReadMessage(r, wire.On{Control: true})
+		switch {
+		case err == io.EOF:
+			s.fail(moqt.SessionProtocolViolation, "control stream closed")
+			return
+		case isStream(err):
+			s.fail(moqt.SessionProtocolViolation, "control stream reset")
+			return
+		case err != nil:
+			s.end(err)
+			return
+		}
+		switch m := m.(type) {
+		case *wire.Goaway:
+			if err := s.gotGoaway(m); err != nil {
+				return
+			}
+		default:
+			s.fail(moqt.SessionProtocolViolation, "message %d on the control stream", m.Kind())
+			return
+		}
+	}
+}
+
+// isStream reports whether err is a stream's end and not the session's.
+func isStream(err error) bool {
+	var se *StreamError
+	return errors.As(err, &se)
+}
+
+// checkSetup refuses a SETUP that breaks the rules of "Setup Options".
+func (s *Session) checkSetup(m *wire.Setup) error {
+	direct := !s.info.Client && !s.info.WebTransport
+	if m.Path.Set && !direct {
+		return &SessionError{Code: moqt.SessionInvalidPath, Reason: "PATH may come only from a client on raw QUIC"}
+	}
+	if m.Authority.Set && !direct {
+		return &SessionError{Code: moqt.SessionInvalidAuthority, Reason: "AUTHORITY may come only from a client on raw QUIC"}
+	}
+	if m.Path.Set && !validPath(m.Path.Value) {
+		return &SessionError{Code: moqt.SessionMalformedPath, Reason: "PATH must be empty or begin with / and hold no spaces or fragment"}
+	}
+	if m.Authority.Set && !validAuthority(m.Authority.Value) {
+		return &SessionError{Code: moqt.SessionMalformedAuthority, Reason: "AUTHORITY must be host or host:port"}
+	}
+	for _, t := range m.Tokens {
+		if t.AliasType == wire.TokenDelete || t.AliasType == wire.TokenUseAlias {
+			return &SessionError{Code: moqt.SessionProtocolViolation, Reason: "SETUP refers to a token alias"}
+		}
+	}
+	return nil
+}
+
+// idSet knows which request ids of the peer have been used: all below next, and
+// those in ahead. Streams may overtake each other, so ids come out of order.
+type idSet struct {
+	next  uint64
+	ahead map[uint64]struct{}
+}
+
+const maxIDsAhead = 4096
+
+// add takes id and reports whether it is new. ok is false if it is not, or if
+// the peer left too many ids out.
+func (ids *idSet) add(id uint64) (ok bool) {
+	if id < ids.next {
+		return false
+	}
+	if id != ids.next {
+		if _, dup := ids.ahead[id]; dup || len(ids.ahead) >= maxIDsAhead {
+			return false
+		}
+		if ids.ahead == nil {
+			ids.ahead = make(map[uint64]struct{})
+		}
+		ids.ahead[id] = struct{}{}
+		return true
+	}
+	for ids.next += 2; ; ids.next += 2 {
+		if _, there := ids.ahead[ids.next]; !there {
+			return true
+		}
+		delete(ids.ahead, ids.next)
+	}
+}
+
+func (ids *idSet) has(id uint64) bool {
+	_, ahead := ids.ahead[id]
+	return ahead || id < ids.next && id%2 == ids.next%2
+}
+
+// takeID checks and takes a request id of the peer.
+func (s *Session) takeID(id uint64) error {
+	s.mu.Lock()
+	right := id%2 == s.peerIDs.next%2
+	ok := right && s.peerIDs.add(id)
+	s.mu.Unlock()
+	switch {
+	case !right:
+		return s.fail(moqt.SessionInvalidRequestID, "request id %d has the wrong parity", id)
+	case !ok:
+		return s.fail(moqt.SessionInvalidRequestID, "request id %d was used before", id)
+	}
+	return nil
+}
+
+// newID returns the next request id of this end.
+func (s *Session) newID() uint64 { return s.nextID.Add(2) - 2 }
+
+// announceLocked wakes those who wait for an alias or a request to be known.
+func (s *Session) announceLocked() {
+	close(s.aliasSet)
+	s.aliasSet = make(chan struct{})
+}
+
+// retired remembers the last aliases that were let go, so that their late
+// streams can be dropped at once and not wait for a track that never comes.
+type retired struct {
+	set  map[uint64]struct{}
+	ring [256]uint64
+	n    int
+}
+
+func (r *retired) add(alias uint64) {
+	if r.set == nil {
+		r.set = make(map[uint64]struct{})
+	}
+	i := r.n % len(r.ring)
+	if r.n >= len(r.ring) {
+		delete(r.set, r.ring[i])
+	}
+	r.ring[i] = alias
+	r.n++
+	r.set[alias] = struct{}{}
+}
+
+func (r *retired) has(alias uint64) bool { _, ok := r.set[alias]; return ok }

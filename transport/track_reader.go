@@ -1,0 +1,506 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"sync"
+	"time"
+
+	"github.com/tributary-live/tributary/transport/moqt"
+	"github.com/tributary-live/tributary/transport/wire"
+)
+
+// SubscribeOptions are what a subscriber may say of a subscription. A nil
+// *SubscribeOptions and the zero value ask for what is published from now on.
+type SubscribeOptions struct {
+	// Filter is the range of locations asked for.
+	Filter moqt.Filter
+	// Priority is the subscriber priority. If nil, it is 128.
+	Priority *moqt.Priority
+	// Order is the order of groups. If OrderDefault, the publisher's.
+	Order moqt.GroupOrder
+	// Paused asks for no objects until [TrackReader.Update] says so (FORWARD 0).
+	Paused bool
+	// ObjectTimeout and SubgroupTimeout are the delivery timeouts. If zero,
+	// there is none.
+	ObjectTimeout, SubgroupTimeout time.Duration
+	// Rendezvous is how long a relay should wait for a publisher to appear. If
+	// zero, it answers DOES_NOT_EXIST at once.
+	Rendezvous time.Duration
+	// NewGroup asks a publisher with dynamic groups to start a new one.
+	NewGroup bool
+}
+
+func (o *SubscribeOptions) params() wire.Params {
+	var p wire.Params
+	if o == nil {
+		o = &SubscribeOptions{}
+	}
+	p.Filter = wire.Some(o.Filter)
+	if o.Priority != nil {
+		p.Priority = wire.Some(*o.Priority)
+	}
+	if o.Order != moqt.OrderDefault {
+		p.Order = wire.Some(o.Order)
+	}
+	if o.Paused {
+		p.Forward = wire.Some(false)
+	}
+	if o.ObjectTimeout > 0 {
+		p.ObjectTimeout = wire.Some(o.ObjectTimeout)
+	}
+	if o.SubgroupTimeout > 0 {
+		p.SubgroupTimeout = wire.Some(o.SubgroupTimeout)
+	}
+	if o.Rendezvous > 0 {
+		p.RendezvousTimeout = wire.Some(o.Rendezvous)
+	}
+	if o.NewGroup {
+		p.NewGroup = wire.Some(uint64(0))
+	}
+	return p
+}
+
+// SubscribeUpdate changes a subscription; nil fields stay as they are.
+type SubscribeUpdate struct {
+	Priority *moqt.Priority
+	Filter   *moqt.Filter
+	Forward  *bool
+	// NewGroup is the largest group known plus one, or 0, in a request for a
+	// new group (NEW_GROUP_REQUEST).
+	NewGroup *uint64
+}
+
+// TrackReader is a subscription seen from its subscriber. Objects come by
+// [TrackReader.Objects], or stream by stream by [TrackReader.AcceptSubgroup]
+// and [TrackReader.ReceiveDatagram]. Close must be called when it is no longer
+// wanted; a stream that nobody reads holds up its publisher and nobody else.
+type TrackReader struct {
+	s     *Session
+	name  moqt.TrackName
+	rs    *requestStream
+	props moqt.Properties
+
+	mu       sync.Mutex // guards what follows
+	alias    uint64
+	known    bool // alias is set
+	largest  moqt.Location
+	some     bool // largest is set
+	queue    []*SubgroupReader
+	open     map[*SubgroupReader]struct{}
+	streams  uint64 // seen
+	grams    []moqt.Object
+	lost     uint64 // datagrams dropped because nobody took them
+	ended    error  // why no more streams come
+	counted  uint64 // streams that the publisher says it opened
+	deadline *time.Timer
+	over     bool          // ended, and all streams came or the wait is over
+	wake     chan struct{} // closed and replaced at each change
+}
+
+const maxQueuedDatagrams = 128
+
+func (s *Session) newTrackReader(name moqt.TrackName) *TrackReader {
+	return &TrackReader{s: s, name: name, open: make(map[*SubgroupReader]struct{}), wake: make(chan struct{})}
+}
+
+// Subscribe asks the peer for a track and waits for its answer, at most
+// Limits.ResponseTimeout. It returns [*RequestError] if the peer refuses.
+func (s *Session) Subscribe(ctx context.Context, name moqt.TrackName, o *SubscribeOptions) (*TrackReader, error) {
+	t, err := s.reserve(name)
+	if err != nil {
+		return nil, err
+	}
+	return s.subscribe(ctx, t, o.params(), func(id uint64) {})
+}
+
+// reserve takes the place of a subscription to name in this session.
+func (s *Session) reserve(name moqt.TrackName) (*TrackReader, error) {
+	if err := name.Check(); err != nil {
+		return nil, err
+	}
+	t := s.newTrackReader(name)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, dup := s.readers[name]; dup {
+		return nil, fmt.Errorf("moqt: track %v is subscribed on this session already", name)
+	}
+	s.readers[name] = t
+	return t, nil
+}
+
+func (s *Session) subscribe(ctx context.Context, t *TrackReader, p wire.Params, sent func(id uint64)) (*TrackReader, error) {
+	rs, m, err := s.request(ctx, wire.KindSubscribe, nil, func(id uint64) wire.Message {
+		sent(id)
+		return &wire.Subscribe{RequestID: id, Track: t.name, Params: p}
+	})
+	if err != nil {
+		s.forget(t)
+		return nil, err
+	}
+	ok, is := m.(*wire.SubscribeOK)
+	if !is {
+		s.forget(t)
+		return nil, rs.unexpected(m)
+	}
+	if err := unknownMandatory(ok.Properties); err != nil {
+		rs.abort(moqt.StreamCancelled, err)
+		s.forget(t)
+		return nil, err
+	}
+	t.rs, t.props = rs, ok.Properties
+	if ok.Params.Largest.Set {
+		t.largest, t.some = ok.Params.Largest.Value, true
+	}
+	if err := s.learn(t, ok.Alias); err != nil {
+		return nil, err
+	}
+	s.wg.Go(t.run)
+	return t, nil
+}
+
+// unknownMandatory refuses track properties that a receiver has to understand;
+// none is known yet. ("Mandatory Track Properties")
+func unknownMandatory(props moqt.Properties) error {
+	for _, p := range props {
+		if p.Type >= moqt.PropMandatoryFirst && p.Type <= moqt.PropMandatoryLast {
+			return &RequestError{Code: moqt.RequestUnsupportedExtension, RetryAfter: -1,
+				Reason: fmt.Sprintf("the track needs property 0x%x, which is not known here", p.Type)}
+		}
+	}
+	return nil
+}
+
+// learn ties an alias to t, so that its streams find it.
+func (s *Session) learn(t *TrackReader, alias uint64) error {
+	s.mu.Lock()
+	other := s.aliases[alias]
+	if other == nil {
+		s.aliases[alias] = t
+		s.announceLocked()
+	}
+	s.mu.Unlock()
+	if other != nil {
+		s.forget(t)
+		return s.fail(moqt.SessionDuplicateTrackAlias, "alias %d is that of track %v", alias, other.name)
+	}
+	t.mu.Lock()
+	t.alias, t.known = alias, true
+	t.mu.Unlock()
+	return nil
+}
+
+// forget takes t out of the session's tables.
+func (s *Session) forget(t *TrackReader) {
+	t.mu.Lock()
+	alias, known := t.alias, t.known
+	t.mu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.readers[t.name] == t {
+		delete(s.readers, t.name)
+	}
+	if known && s.aliases[alias] == t {
+		delete(s.aliases, alias)
+		s.retired.add(alias)
+	}
+}
+
+// run follows the request stream until the subscription ends.
+func (t *TrackReader) run() {
+	err := t.rs.follow(func(m wire.Message) error {
+		switch m := m.(type) {
+		case *wire.PublishDone:
+			t.done(&TrackDone{Code: m.Code, Reason: m.Reason}, m.Streams)
+			t.rs.finish()
+			return io.EOF
+		case *wire.Goaway:
+			t.s.log.Debug("peer moves the subscription", "track", t.name, "uri", printable(m.URI))
+			return nil
+		case *wire.RequestUpdate: // the publisher of a PUBLISH may send one
+			if t.rs.kind != wire.KindPublish {
+				return t.rs.unexpected(m)
+			}
+			if err := checkTokens(m); err != nil {
+				t.s.end(err)
+				return err
+			}
+			return t.rs.send(&wire.RequestOK{})
+		}
+		return t.rs.unexpected(m)
+	})
+	if t.s.ctx.Err() != nil {
+		err = t.s.cause()
+	} else if err == io.EOF {
+		err = &TrackDone{Code: moqt.DoneInternalError, Reason: "the publisher closed the request without PUBLISH_DONE"}
+	} else if cause := context.Cause(t.rs.ctx); cause != nil {
+		err = cause
+	}
+	t.done(err, 0)
+	t.rs.cancel(err)
+}
+
+// done records why the subscription ended. Streams of the peer's count may
+// still be on their way; they are waited for, but not for ever.
+func (t *TrackReader) done(err error, streams uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.ended != nil {
+		return
+	}
+	t.ended, t.counted = err, streams
+	if t.streams >= streams {
+		t.overLocked()
+		return
+	}
+	t.deadline = time.AfterFunc(t.s.cfg.Limits.DoneWait, func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.overLocked()
+	})
+	t.changedLocked()
+}
+
+func (t *TrackReader) overLocked() {
+	t.over = true
+	if t.deadline != nil {
+		t.deadline.Stop()
+	}
+	t.changedLocked()
+}
+
+func (t *TrackReader) changedLocked() {
+	close(t.wake)
+	t.wake = make(chan struct{})
+}
+
+// Name returns the full track name.
+func (t *TrackReader) Name() moqt.TrackName { return t.name }
+
+// Properties returns the track's properties. They are not to be changed.
+func (t *TrackReader) Properties() moqt.Properties { return t.props }
+
+// Largest returns the largest location that the publisher told when the
+// subscription began, or false if nothing had been published.
+func (t *TrackReader) Largest() (moqt.Location, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.largest, t.some
+}
+
+// Context ends when the subscription does.
+func (t *TrackReader) Context() context.Context { return t.rs.ctx }
+
+// defaultPriority is the priority of subgroups that name none.
+func (t *TrackReader) defaultPriority() moqt.Priority {
+	if v, ok := t.props.Value(moqt.PropDefaultPriority); ok && v <= 255 {
+		return moqt.Priority(v)
+	}
+	return moqt.DefaultPriority
+}
+
+// Update changes the subscription and waits for the publisher's answer.
+func (t *TrackReader) Update(ctx context.Context, u SubscribeUpdate) error {
+	var p wire.Params
+	if u.Priority != nil {
+		p.Priority = wire.Some(*u.Priority)
+	}
+	if u.Filter != nil {
+		p.Filter = wire.Some(*u.Filter)
+	}
+	if u.Forward != nil {
+		p.Forward = wire.Some(*u.Forward)
+	}
+	if u.NewGroup != nil {
+		p.NewGroup = wire.Some(*u.NewGroup)
+	}
+	ok, err := t.rs.update(ctx, p)
+	if err != nil {
+		return fmt.Errorf("moqt: update subscription to %v: %w", t.name, err)
+	}
+	if ok.Params.Largest.Set {
+		t.mu.Lock()
+		t.largest, t.some = ok.Params.Largest.Value, true
+		t.mu.Unlock()
+	}
+	return nil
+}
+
+// Close cancels the subscription and drops what has not been read.
+func (t *TrackReader) Close() error {
+	t.s.forget(t)
+	t.rs.abort(moqt.StreamCancelled, ErrClosed)
+	t.mu.Lock()
+	if t.ended == nil {
+		t.ended = ErrClosed
+	}
+	t.overLocked()
+	t.queue = nil
+	open := make([]*SubgroupReader, 0, len(t.open))
+	for r := range t.open {
+		open = append(open, r)
+	}
+	t.mu.Unlock()
+	for _, r := range open {
+		r.Cancel(moqt.StreamCancelled)
+	}
+	return nil
+}
+
+// push queues a new subgroup stream, or reports false if the track takes none.
+func (t *TrackReader) push(r *SubgroupReader) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.over {
+		return false
+	}
+	t.streams++
+	t.queue = append(t.queue, r)
+	t.open[r] = struct{}{}
+	if t.ended != nil && t.streams >= t.counted {
+		t.overLocked()
+	}
+	t.changedLocked()
+	return true
+}
+
+func (t *TrackReader) pushDatagram(o moqt.Object) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.over {
+		return
+	}
+	if len(t.grams) == maxQueuedDatagrams { // the oldest is worth least
+		copy(t.grams, t.grams[1:])
+		t.grams = t.grams[:len(t.grams)-1]
+		t.lost++
+	}
+	t.grams = append(t.grams, o)
+	t.changedLocked()
+}
+
+func (t *TrackReader) closed(r *SubgroupReader) {
+	t.mu.Lock()
+	delete(t.open, r)
+	t.mu.Unlock()
+}
+
+// AcceptSubgroup waits for the next subgroup stream. When the publisher has
+// ended the track and no stream is left it returns [*TrackDone].
+func (t *TrackReader) AcceptSubgroup(ctx context.Context) (*SubgroupReader, error) {
+	for {
+		t.mu.Lock()
+		wake := t.wake
+		if len(t.queue) > 0 {
+			r := t.queue[0]
+			t.queue = t.queue[1:]
+			t.mu.Unlock()
+			return r, nil
+		}
+		over, ended := t.over, t.ended
+		t.mu.Unlock()
+		if over {
+			return nil, ended
+		}
+		select {
+		case <-wake:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// ReceiveDatagram waits for the next object that came as a datagram. If they
+// are not taken, the oldest are dropped.
+func (t *TrackReader) ReceiveDatagram(ctx context.Context) (moqt.Object, error) {
+	for {
+		t.mu.Lock()
+		wake := t.wake
+		if len(t.grams) > 0 {
+			o := t.grams[0]
+			t.grams = t.grams[1:]
+			t.mu.Unlock()
+			return o, nil
+		}
+		over, ended := t.over, t.ended
+		t.mu.Unlock()
+		if over {
+			return moqt.Object{}, ended
+		}
+		select {
+		case <-wake:
+		case <-ctx.Done():
+			return moqt.Object{}, ctx.Err()
+		}
+	}
+}
+
+// Objects yields the track's objects, whole and in the order in which they
+// arrive: within a subgroup that is the order of their ids, between streams any.
+// It ends with the track, or with an error: [*TrackDone] if the publisher ended
+// it for another reason than TRACK_ENDED, ctx's if that ends. A stream that was
+// reset is left where it ended.
+func (t *TrackReader) Objects(ctx context.Context) iter.Seq2[moqt.Object, error] {
+	return func(yield func(moqt.Object, error) bool) {
+		ctx, cancel := context.WithCancel(ctx)
+		objects := make(chan moqt.Object)
+		var wg sync.WaitGroup
+		end := make(chan error, 1)
+		give := func(o moqt.Object) bool {
+			select {
+			case objects <- o:
+				return true
+			case <-ctx.Done():
+				return false
+			}
+		}
+		wg.Go(func() {
+			for {
+				o, err := t.ReceiveDatagram(ctx)
+				if err != nil || !give(o) {
+					return
+				}
+			}
+		})
+		wg.Go(func() {
+			var streams sync.WaitGroup
+			for {
+				r, err := t.AcceptSubgroup(ctx)
+				if err != nil {
+					streams.Wait()
+					end <- err
+					return
+				}
+				streams.Go(func() {
+					defer context.AfterFunc(ctx, func() { r.Cancel(moqt.StreamCancelled) })()
+					for {
+						o, err := r.ReadObject()
+						if err != nil || !give(o) {
+							return
+						}
+					}
+				})
+			}
+		})
+		defer wg.Wait()
+		defer cancel()
+		for {
+			select {
+			case o := <-objects:
+				if !yield(o, nil) {
+					return
+				}
+			case err := <-end:
+				var d *TrackDone
+				if errors.As(err, &d) && d.Code == moqt.DoneTrackEnded {
+					return
+				}
+				yield(moqt.Object{}, err)
+				return
+			}
+		}
+	}
+}

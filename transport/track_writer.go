@@ -1,0 +1,460 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/tributary-live/tributary/transport/moqt"
+	"github.com/tributary-live/tributary/transport/wire"
+)
+
+// PublishOptions are what a publisher says of a track. A nil *PublishOptions
+// and the zero value work.
+type PublishOptions struct {
+	// Properties are the track's properties, in ascending order of type.
+	Properties moqt.Properties
+	// Largest tells the largest location published, or false if there is none.
+	// If nil, it is what this TrackWriter was given to write. It may be called
+	// from any goroutine and must not block.
+	Largest func() (moqt.Location, bool)
+	// Paused offers the track without sending objects until the subscriber
+	// asks for them (PUBLISH with FORWARD 0). It means nothing in the answer to
+	// a SUBSCRIBE.
+	Paused bool
+	// Expires tells how long the subscription will be served. If zero, it is
+	// not limited.
+	Expires time.Duration
+}
+
+// SubscriptionState is what the subscriber wants at the moment.
+type SubscriptionState struct {
+	Forward  bool
+	Priority moqt.Priority
+	Order    moqt.GroupOrder
+	// Start and End bound the locations to be sent; End.Object is
+	// moqt.WholeGroup, and End.Group the largest number where there is no end.
+	Start, End moqt.Location
+	// NewGroup counts the subscriber's NEW_GROUP_REQUESTs; NewGroupValue is the
+	// last one's.
+	NewGroup, NewGroupValue uint64
+	// ObjectTimeout and SubgroupTimeout are the subscriber's delivery timeouts,
+	// 0 for none.
+	ObjectTimeout, SubgroupTimeout time.Duration
+}
+
+// TrackWriter is a subscription seen from its publisher: objects go out by it.
+// Its methods may be called concurrently, those of one [SubgroupWriter] may
+// not. While the subscriber wants no objects (forward state 0), or none at a
+// location, what is written there is dropped without an error.
+type TrackWriter struct {
+	s       *Session
+	name    moqt.TrackName
+	alias   uint64
+	rs      *requestStream
+	opts    PublishOptions
+	defPrio moqt.Priority
+	changed chan struct{} // cap 1: a token when state changed
+
+	mu       sync.Mutex // guards what follows
+	state    SubscriptionState
+	joining  moqt.Location // Joining Location, if joinable
+	joinable bool
+	largest  moqt.Location
+	some     bool
+	streams  uint64 // opened
+	open     map[*SubgroupWriter]struct{}
+	closed   bool
+	accepted bool // guarded by s.mu: SUBSCRIBE_OK was sent
+}
+
+func (s *Session) newTrackWriter(rs *requestStream, name moqt.TrackName, o *PublishOptions) *TrackWriter {
+	t := &TrackWriter{s: s, rs: rs, name: name, changed: make(chan struct{}, 1), open: make(map[*SubgroupWriter]struct{})}
+	if o != nil {
+		t.opts = *o
+	}
+	t.defPrio = moqt.DefaultPriority
+	if v, ok := t.opts.Properties.Value(moqt.PropDefaultPriority); ok && v <= 255 {
+		t.defPrio = moqt.Priority(v)
+	}
+	t.state = SubscriptionState{Forward: true, Priority: moqt.DefaultPriority, Order: moqt.Ascending, End: endless}
+	if v, ok := t.opts.Properties.Value(moqt.PropDefaultGroupOrder); ok {
+		t.state.Order = moqt.GroupOrder(v)
+	}
+	return t
+}
+
+var endless = moqt.Location{Group: ^uint64(0), Object: moqt.WholeGroup}
+
+// Publish offers the peer a track (PUBLISH) and waits until it has accepted.
+// Whether it wants objects yet is in [TrackWriter.State]; a relay may wait for
+// its first subscriber. It returns [*RequestError] if the peer refuses.
+func (s *Session) Publish(ctx context.Context, name moqt.TrackName, o *PublishOptions) (*TrackWriter, error) {
+	if err := name.Check(); err != nil {
+		return nil, err
+	}
+	t := s.newTrackWriter(nil, name, o)
+	if !s.enter(t) {
+		return nil, fmt.Errorf("moqt: track %v is published on this session already", name)
+	}
+	t.state.Forward = !t.opts.Paused
+	p := wire.Params{}
+	if t.opts.Paused {
+		p.Forward = wire.Some(false)
+	}
+	if t.opts.Expires > 0 {
+		p.Expires = wire.Some(t.opts.Expires)
+	}
+	if l, ok := t.Largest(); ok {
+		p.Largest = wire.Some(l)
+		t.joining, t.joinable = l, t.state.Forward
+	}
+	rs, m, err := s.request(ctx, wire.KindPublish, func(rs *requestStream) {
+		t.rs = rs
+		s.mu.Lock()
+		s.subscribes[rs.id] = t
+		s.mu.Unlock()
+	}, func(id uint64) wire.Message {
+		return &wire.Publish{RequestID: id, Track: name, Alias: t.alias, Params: p, Properties: t.opts.Properties}
+	})
+	if err != nil {
+		s.leave(t)
+		return nil, err
+	}
+	ok, is := m.(*wire.RequestOK)
+	if !is {
+		s.leave(t)
+		return nil, rs.unexpected(m)
+	}
+	t.mu.Lock()
+	t.applyLocked(&ok.Params)
+	if !ok.Params.Forward.Set {
+		t.state.Forward = true
+	}
+	t.mu.Unlock()
+	s.wg.Go(func() {
+		t.run(context.AfterFunc(rs.st.Context(), func() { rs.cancel(&StreamError{Code: moqt.StreamCancelled, Remote: true}) }))
+	})
+	return t, nil
+}
+
+// enter takes the place of t among the session's publications.
+func (s *Session) enter(t *TrackWriter) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, dup := s.writers[t.name]; dup {
+		return false
+	}
+	s.writers[t.name] = t
+	t.alias = s.nextAlias
+	s.nextAlias++
+	return true
+}
+
+func (s *Session) leave(t *TrackWriter) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.writers[t.name] == t {
+		delete(s.writers, t.name)
+	}
+	if t.rs != nil && s.subscribes[t.rs.id] == t {
+		delete(s.subscribes, t.rs.id)
+	}
+}
+
+// SubscribeRequest is the peer's wish to get a track (SUBSCRIBE).
+type SubscribeRequest struct {
+	incoming
+	Track moqt.TrackName
+	// Filter is the range asked for; FilterNone if the peer named none.
+	Filter moqt.Filter
+	// Order is the order asked for, or OrderDefault.
+	Order    moqt.GroupOrder
+	Priority moqt.Priority
+	Forward  bool
+	// Rendezvous is how long the peer is willing to wait for a publisher.
+	Rendezvous time.Duration
+	// NewGroup is the NEW_GROUP_REQUEST, if there is one.
+	NewGroup *uint64
+
+	s *Session
+	t *TrackWriter
+	p wire.Params
+}
+
+func (s *Session) serveSubscribe(rs *requestStream, m *wire.Subscribe) {
+	if s.reserved(rs, m.Track.Namespace) {
+		return
+	}
+	t := s.newTrackWriter(rs, m.Track, nil)
+	if !s.enter(t) {
+		rs.reject(moqt.RequestDuplicateSubscription, "the track is subscribed on this session already", -1)
+		return
+	}
+	defer s.leave(t)
+	s.mu.Lock()
+	s.subscribes[rs.id] = t
+	s.announceLocked()
+	s.mu.Unlock()
+	r := &SubscribeRequest{incoming: incoming{rs}, s: s, t: t, p: m.Params, Track: m.Track,
+		Filter:   m.Params.Filter.Or(moqt.Filter{Kind: moqt.FilterNone}),
+		Order:    m.Params.Order.Value,
+		Priority: m.Params.Priority.Or(moqt.DefaultPriority), Forward: m.Params.Forward.Or(true),
+		Rendezvous: m.Params.RendezvousTimeout.Value}
+	if m.Params.NewGroup.Set {
+		r.NewGroup = &m.Params.NewGroup.Value
+	}
+	if s.offer(rs, r) {
+		t.run(nil)
+	}
+}
+
+// Accept answers SUBSCRIBE_OK and returns the writer of the subscription. The
+// track counts as having Largest of o, or of what the caller says by it; it must
+// be right at the time of the call.
+func (r *SubscribeRequest) Accept(o *PublishOptions) (*TrackWriter, error) {
+	t, s := r.t, r.s
+	fresh := s.newTrackWriter(r.rs, t.name, o)
+	ok := &wire.SubscribeOK{Alias: t.alias, Properties: fresh.opts.Properties}
+	t.mu.Lock()
+	t.opts, t.defPrio, t.state = fresh.opts, fresh.defPrio, fresh.state
+	t.applyLocked(&r.p)
+	largest, some := moqt.Location{}, false
+	if t.opts.Largest != nil {
+		largest, some = t.opts.Largest()
+	}
+	if some {
+		ok.Params.Largest = wire.Some(largest)
+		t.joining, t.joinable = largest, true
+	}
+	t.resolveLocked(r.Filter, largest, some)
+	t.mu.Unlock()
+	if t.opts.Expires > 0 {
+		ok.Params.Expires = wire.Some(t.opts.Expires)
+	}
+	if err := t.rs.send(ok); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	t.accepted = true
+	s.announceLocked()
+	s.mu.Unlock()
+	return t, nil
+}
+
+// applyLocked takes over what a message of the subscriber says.
+func (t *TrackWriter) applyLocked(p *wire.Params) {
+	st := &t.state
+	if p.Forward.Set {
+		st.Forward = p.Forward.Value
+	}
+	if p.Priority.Set {
+		st.Priority = p.Priority.Value
+	}
+	if p.Order.Set {
+		st.Order = p.Order.Value
+	}
+	if p.ObjectTimeout.Set {
+		st.ObjectTimeout = p.ObjectTimeout.Value
+	}
+	if p.SubgroupTimeout.Set {
+		st.SubgroupTimeout = p.SubgroupTimeout.Value
+	}
+	if p.NewGroup.Set {
+		st.NewGroup++
+		st.NewGroupValue = p.NewGroup.Value
+	}
+}
+
+// resolveLocked turns a filter into bounds. ("Subscription Filters")
+func (t *TrackWriter) resolveLocked(f moqt.Filter, largest moqt.Location, some bool) {
+	start, end := moqt.Location{}, endless
+	switch f.Kind {
+	case moqt.FilterLargestObject:
+		if some {
+			start = moqt.Location{Group: largest.Group, Object: largest.Object + 1}
+			if largest.Object == ^uint64(0) {
+				start = moqt.Location{Group: largest.Group + 1}
+			}
+		}
+	case moqt.FilterNextGroup:
+		if some {
+			start = moqt.Location{Group: largest.Group + 1}
+		}
+	case moqt.FilterAbsoluteStart:
+		start = f.Start
+	case moqt.FilterAbsoluteRange:
+		start, end = f.Start, moqt.Location{Group: f.EndGroup, Object: moqt.WholeGroup}
+	}
+	t.state.Start, t.state.End = start, end
+}
+
+// run follows the request stream until the subscription ends.
+func (t *TrackWriter) run(stop func() bool) {
+	if stop != nil {
+		defer stop()
+	}
+	err := t.rs.follow(func(m wire.Message) error {
+		switch m := m.(type) {
+		case *wire.RequestUpdate:
+			if err := checkTokens(m); err != nil {
+				t.s.end(err)
+				return err
+			}
+			return t.updated(m)
+		case *wire.Goaway:
+			t.s.log.Debug("peer moves the subscription", "track", t.name, "uri", printable(m.URI))
+			return nil
+		}
+		return t.rs.unexpected(m)
+	})
+	if err == io.EOF { // no more updates will come; the subscription goes on
+		<-t.rs.ctx.Done()
+	}
+	if err == nil {
+		err = ErrClosed
+	}
+	t.rs.cancel(err)
+	t.s.leave(t)
+	t.cancelStreams(moqt.StreamCancelled)
+	if !t.isClosed() {
+		t.rs.abort(moqt.StreamCancelled, err)
+	}
+}
+
+// updated applies a REQUEST_UPDATE and answers it.
+func (t *TrackWriter) updated(m *wire.RequestUpdate) error {
+	largest, some := t.Largest()
+	t.mu.Lock()
+	was := t.state.Forward
+	t.applyLocked(&m.Params)
+	if m.Params.Filter.Set {
+		t.resolveLocked(m.Params.Filter.Value, largest, some)
+	}
+	raised := t.state.Forward && !was
+	lowered := was && !t.state.Forward
+	if raised && some {
+		t.joining, t.joinable = largest, true
+	}
+	t.mu.Unlock()
+	ok := &wire.RequestOK{}
+	if some {
+		ok.Params.Largest = wire.Some(largest)
+	}
+	if err := t.rs.send(ok); err != nil {
+		return err
+	}
+	if lowered {
+		t.cancelStreams(moqt.StreamCancelled)
+	}
+	t.s.sched.rekey(t)
+	select {
+	case t.changed <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+// Name returns the full track name.
+func (t *TrackWriter) Name() moqt.TrackName { return t.name }
+
+// Context ends when the subscription does: cancelled by the subscriber, closed
+// here, or with the session.
+func (t *TrackWriter) Context() context.Context { return t.rs.ctx }
+
+// State returns what the subscriber wants now. [TrackWriter.Changed] tells when
+// to look again.
+func (t *TrackWriter) State() SubscriptionState {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.state
+}
+
+// Changed gives a token after the subscriber has changed something. Only one
+// goroutine should wait on it.
+func (t *TrackWriter) Changed() <-chan struct{} { return t.changed }
+
+// Largest returns the largest location of the track, or false if nothing has
+// been published.
+func (t *TrackWriter) Largest() (moqt.Location, bool) {
+	if t.opts.Largest != nil {
+		return t.opts.Largest()
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.largest, t.some
+}
+
+// wants reports whether an object at l goes to the subscriber, and takes note
+// that it was published.
+func (t *TrackWriter) wants(l moqt.Location) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.some || t.largest.Less(l) {
+		t.largest, t.some = l, true
+	}
+	return t.state.Forward && !t.closed && !l.Less(t.state.Start) && !t.state.End.Less(l)
+}
+
+// SendDatagram sends o as a datagram. One that is larger than the path takes is
+// an error and lost; so is, without an error, one that the network drops.
+func (t *TrackWriter) SendDatagram(o moqt.Object) error {
+	if !t.wants(o.Location) {
+		return nil
+	}
+	b, err := t.s.profile.AppendDatagram(nil, &wire.Datagram{
+		Alias: t.alias, Location: o.Location, Priority: o.Priority, DefaultPriority: o.Priority == t.defPrio,
+		Status: o.Status, Properties: o.Properties, Payload: o.Payload})
+	if err != nil {
+		return err
+	}
+	return t.s.conn.SendDatagram(b)
+}
+
+// Close ends the subscription with TRACK_ENDED. Subgroups that are still open
+// are reset first.
+func (t *TrackWriter) Close() error { return t.CloseWithError(moqt.DoneTrackEnded, "") }
+
+// CloseWithError ends the subscription with PUBLISH_DONE.
+func (t *TrackWriter) CloseWithError(code moqt.DoneCode, reason string) error {
+	t.mu.Lock()
+	was := t.closed
+	t.closed = true
+	t.mu.Unlock()
+	if was {
+		return nil
+	}
+	t.cancelStreams(moqt.StreamCancelled)
+	t.mu.Lock()
+	streams := t.streams
+	t.mu.Unlock()
+	err := t.rs.sendLast(&wire.PublishDone{Code: code, Streams: streams, Reason: reason})
+	t.rs.cancel(ErrClosed)
+	t.rs.st.CancelRead(moqt.StreamCancelled)
+	t.s.leave(t)
+	if errors.Is(err, ErrClosed) || isStream(err) { // the subscriber left first
+		return nil
+	}
+	return err
+}
+
+func (t *TrackWriter) isClosed() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.closed
+}
+
+func (t *TrackWriter) cancelStreams(code moqt.StreamCode) {
+	t.mu.Lock()
+	open := make([]*SubgroupWriter, 0, len(t.open))
+	for w := range t.open {
+		open = append(open, w)
+	}
+	t.mu.Unlock()
+	for _, w := range open {
+		w.Cancel(code)
+	}
+}

@@ -1,0 +1,157 @@
+package transport
+
+import (
+	"context"
+	"io"
+
+	"github.com/tributary-live/tributary/transport/moqt"
+	"github.com/tributary-live/tributary/transport/wire"
+)
+
+// TracksReader is a wish for all tracks under a prefix (SUBSCRIBE_TRACKS). The
+// tracks come as [*PublishRequest] out of [Session.Accept].
+type TracksReader struct {
+	rs      *requestStream
+	prefix  moqt.Namespace
+	skipped chan moqt.TrackName
+}
+
+// SubscribeTracks asks the peer to publish all tracks under prefix on this
+// session, those that are there and those to come; its own tracks it leaves out.
+func (s *Session) SubscribeTracks(ctx context.Context, prefix moqt.Namespace) (*TracksReader, error) {
+	rs, m, err := s.request(ctx, wire.KindSubscribeTracks, nil, func(id uint64) wire.Message {
+		return &wire.SubscribeTracks{RequestID: id, Prefix: prefix}
+	})
+	if err != nil {
+		return nil, err
+	}
+	if _, ok := m.(*wire.RequestOK); !ok {
+		return nil, rs.unexpected(m)
+	}
+	t := &TracksReader{rs: rs, prefix: prefix, skipped: make(chan moqt.TrackName, 16)}
+	s.wg.Go(t.run)
+	return t, nil
+}
+
+func (t *TracksReader) run() {
+	s := t.rs.s
+	err := t.rs.follow(func(m wire.Message) error {
+		switch m := m.(type) {
+		case *wire.PublishSkipped:
+			ns, err := t.prefix.Join(m.Suffix)
+			if err != nil {
+				return s.fail(moqt.SessionProtocolViolation, "PUBLISH_BLOCKED: %v", err)
+			}
+			select {
+			case t.skipped <- ns.Track(m.Name):
+			case <-t.rs.ctx.Done():
+			}
+			return nil
+		case *wire.Goaway:
+			return nil
+		}
+		return t.rs.unexpected(m)
+	})
+	if err == io.EOF {
+		err = &StreamError{Code: moqt.StreamCancelled, Remote: true}
+	}
+	t.rs.abort(moqt.StreamCancelled, s.sessionOr(context.Background(), err))
+}
+
+// Skipped gives the tracks that the peer could not publish here; they can be
+// subscribed to.
+func (t *TracksReader) Skipped() <-chan moqt.TrackName { return t.skipped }
+
+// Context ends when the request does.
+func (t *TracksReader) Context() context.Context { return t.rs.ctx }
+
+// Close ends the request. Tracks that were published by it go on.
+func (t *TracksReader) Close() error {
+	t.rs.abort(moqt.StreamCancelled, ErrClosed)
+	return nil
+}
+
+// TracksRequest is the peer's wish for all tracks under a prefix
+// (SUBSCRIBE_TRACKS).
+type TracksRequest struct {
+	incoming
+	Prefix moqt.Namespace
+	// Forward is the forward state for the PUBLISHes that result.
+	Forward bool
+}
+
+func (s *Session) serveTracks(rs *requestStream, m *wire.SubscribeTracks) {
+	if s.reserved(rs, m.Prefix) || s.overlap(rs, m.Prefix) {
+		return
+	}
+	defer s.unwatch(rs, m.Prefix)
+	if s.offer(rs, &TracksRequest{incoming{rs}, m.Prefix, m.Params.Forward.Or(true)}) {
+		s.hold(rs)
+	}
+}
+
+// Accept answers REQUEST_OK. The caller then publishes the tracks, by
+// [Session.Publish].
+func (r *TracksRequest) Accept() error { return r.rs.send(&wire.RequestOK{}) }
+
+// Skip tells the peer that a track cannot be published to it
+// (PUBLISH_BLOCKED). It must not be published afterwards.
+func (r *TracksRequest) Skip(t moqt.TrackName) error {
+	suffix, _ := t.Namespace.Suffix(r.Prefix)
+	return r.rs.send(&wire.PublishSkipped{Suffix: suffix, Name: t.Name})
+}
+
+// TrackInfo is what is known of a track without subscribing to it.
+type TrackInfo struct {
+	Largest    moqt.Location // if HasLargest
+	HasLargest bool
+	Properties moqt.Properties
+}
+
+// Status asks the peer about a track (TRACK_STATUS).
+func (s *Session) Status(ctx context.Context, name moqt.TrackName) (TrackInfo, error) {
+	if err := name.Check(); err != nil {
+		return TrackInfo{}, err
+	}
+	rs, m, err := s.request(ctx, wire.KindTrackStatus, nil, func(id uint64) wire.Message {
+		return &wire.TrackStatus{RequestID: id, Track: name}
+	})
+	if err != nil {
+		return TrackInfo{}, err
+	}
+	ok, is := m.(*wire.RequestOK)
+	if !is {
+		return TrackInfo{}, rs.unexpected(m)
+	}
+	rs.finish()
+	return TrackInfo{ok.Params.Largest.Value, ok.Params.Largest.Set, ok.Properties}, nil
+}
+
+// StatusRequest is the peer's question about a track (TRACK_STATUS).
+type StatusRequest struct {
+	incoming
+	Track moqt.TrackName
+}
+
+func (s *Session) serveStatus(rs *requestStream, m *wire.TrackStatus) {
+	if s.reserved(rs, m.Track.Namespace) {
+		return
+	}
+	if !s.offer(rs, &StatusRequest{incoming{rs}, m.Track}) {
+		return
+	}
+	// Nothing may follow TRACK_STATUS but its FIN.
+	rs.follow(func(m wire.Message) error { return rs.unexpected(m) })
+	<-rs.ctx.Done()
+}
+
+// Accept answers with what is known of the track.
+func (r *StatusRequest) Accept(i TrackInfo) error {
+	ok := &wire.RequestOK{Properties: i.Properties}
+	if i.HasLargest {
+		ok.Params.Largest = wire.Some(i.Largest)
+	}
+	err := r.rs.sendLast(ok)
+	r.rs.cancel(ErrClosed)
+	return err
+}
