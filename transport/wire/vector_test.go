@@ -1,0 +1,193 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/tributary-live/tributary/transport/moqt"
+)
+
+// vector is one entry of testdata/<draft>/*.json. Those of messages were read
+// where On says; a canonical one is what our encoder makes of it.
+type vector struct {
+	ID string `json:"id"`
+	On *struct {
+		Control          bool
+		Request, Answers string
+	} `json:"on"`
+	Order     string `json:"order"`
+	Canonical *bool  `json:"canonical"`
+	Hex       string `json:"hex"`
+	Decoded   any    `json:"decoded"`
+	Error     string `json:"error"`
+	Section   string `json:"spec_section"`
+}
+
+func (v *vector) bytes(t testing.TB) []byte {
+	b, err := hex.DecodeString(v.Hex)
+	if err != nil {
+		t.Fatalf("%s: %v", v.ID, err)
+	}
+	return b
+}
+
+func (v *vector) on(t testing.TB) On {
+	if v.On == nil {
+		return On{}
+	}
+	return On{Control: v.On.Control, Request: kindNamed(t, v.On.Request), Answers: kindNamed(t, v.On.Answers)}
+}
+
+func kindNamed(t testing.TB, name string) Kind {
+	if name == "" {
+		return KindNone
+	}
+	for k, n := range kindNames {
+		if n == name {
+			return Kind(k)
+		}
+	}
+	t.Fatalf("no message is called %q", name)
+	return KindNone
+}
+
+func (v *vector) groupOrder() moqt.GroupOrder {
+	if v.Order == "descending" {
+		return moqt.Descending
+	}
+	return moqt.OrderDefault
+}
+
+// eachVector calls f with the vectors of all drafts in files that start with
+// prefix.
+func eachVector(t testing.TB, prefix string, f func(p *Profile, v *vector)) {
+	for _, p := range profiles {
+		files, err := filepath.Glob(filepath.Join("testdata", fmt.Sprintf("draft%d", p.version), prefix+"*.json"))
+		if err != nil || len(files) == 0 {
+			t.Fatalf("%v has no vectors of %s (%v)", p.version, prefix, err)
+		}
+		for _, file := range files {
+			b, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var vectors []*vector
+			if err := json.Unmarshal(b, &vectors); err != nil {
+				t.Fatalf("%s: %v", file, err)
+			}
+			for _, v := range vectors {
+				f(p, v)
+			}
+		}
+	}
+}
+
+// transcoder decodes b as the vectors of one kind are, and returns how it is
+// written there and how it is encoded again.
+type transcoder func(p *Profile, v *vector, r *Reader, b []byte) (decoded view, encode func() ([]byte, error), err error)
+
+func testVectors(t *testing.T, prefix string, transcode transcoder) {
+	eachVector(t, prefix, func(p *Profile, v *vector) {
+		t.Run(fmt.Sprintf("%v/%s", p.version, v.ID), func(t *testing.T) {
+			b := v.bytes(t)
+			for how, r := range readers(b) {
+				got, encode, err := transcode(p, v, r, b)
+				if v.Error != "" {
+					var violation *Error
+					if !errors.As(err, &violation) || violation.Code.String() != v.Error {
+						t.Fatalf("%s: decoded %v, %v, want %s (%s)", how, got, err, v.Error, v.Section)
+					}
+					continue
+				}
+				if err != nil {
+					t.Fatalf("%s: %v", how, err)
+				}
+				if want := v.Decoded; !reflect.DeepEqual(asJSON(t, got), want) {
+					t.Fatalf("%s: decoded\n%v, want\n%v (%s)", how, got, want, v.Section)
+				}
+				again, err := encode()
+				if err != nil {
+					t.Fatalf("encode: %v", err)
+				}
+				if canonical := v.Canonical == nil || *v.Canonical; canonical != bytes.Equal(again, b) {
+					t.Errorf("encoded %x, want %x: %v", again, b, canonical)
+				}
+			}
+		})
+	})
+}
+
+func asJSON(t *testing.T, v view) (out any) {
+	b, err := json.Marshal(v)
+	if err == nil {
+		err = json.Unmarshal(b, &out)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func TestMessageVectors(t *testing.T) {
+	testVectors(t, "messages", func(p *Profile, v *vector, r *Reader, b []byte) (view, func() ([]byte, error), error) {
+		m, err := p.ReadMessage(r, v.on(t))
+		if err != nil {
+			return nil, nil, err
+		}
+		if _, err := p.ReadMessage(r, v.on(t)); err != io.EOF {
+			t.Errorf("after the message: %v, want EOF", err)
+		}
+		return viewMessage(m), func() ([]byte, error) { return p.AppendMessage(nil, m) }, nil
+	})
+}
+
+func TestSubgroupVectors(t *testing.T) {
+	testVectors(t, "subgroups", func(p *Profile, v *vector, r *Reader, b []byte) (view, func() ([]byte, error), error) {
+		s, err := readSubgroup(p, r)
+		return viewSubgroup(s), func() ([]byte, error) { return s.append(p) }, err
+	})
+}
+
+func TestFetchVectors(t *testing.T) {
+	testVectors(t, "fetches", func(p *Profile, v *vector, r *Reader, b []byte) (view, func() ([]byte, error), error) {
+		s, err := readFetch(p, r, v.groupOrder())
+		return viewFetch(s), func() ([]byte, error) { return s.append(p, p.gapLength) }, err
+	})
+}
+
+func TestDatagramVectors(t *testing.T) {
+	testVectors(t, "datagrams", func(p *Profile, v *vector, r *Reader, b []byte) (view, func() ([]byte, error), error) {
+		d, padding, err := p.ParseDatagram(b)
+		if padding {
+			return view{"padding": true}, func() ([]byte, error) { return nil, nil }, err
+		}
+		return viewDatagram(&d), func() ([]byte, error) { return p.AppendDatagram(nil, &d) }, err
+	})
+}
+
+// TestVectorCount keeps the vectors from being lost: a wrong pattern would pass
+// all the tests above.
+func TestVectorCount(t *testing.T) {
+	all, malformed := 0, 0
+	eachVector(t, "", func(p *Profile, v *vector) {
+		all++
+		if v.Error != "" {
+			malformed++
+		}
+		if v.Section == "" || v.Error == "" && v.Decoded == nil || strings.ToLower(v.Hex) != v.Hex {
+			t.Errorf("vector %s is incomplete", v.ID)
+		}
+	})
+	if all < 350 || malformed < 200 {
+		t.Errorf("%d vectors, %d of them malformed", all, malformed)
+	}
+}
