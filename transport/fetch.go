@@ -416,9 +416,10 @@ type FetchInfo struct {
 // FetchWriter writes the answer to a fetch. Its methods must not be called
 // concurrently.
 type FetchWriter struct {
-	rs  *requestStream
-	st  SendStream
-	enc wire.FetchEncoder
+	rs   *requestStream
+	st   SendStream
+	enc  wire.FetchEncoder
+	stop func() bool // takes back that the request's end resets the stream
 }
 
 // Accept answers FETCH_OK and opens the stream for the objects.
@@ -431,8 +432,8 @@ func (r *FetchRequest) Accept(i FetchInfo) (*FetchWriter, error) {
 		return nil, err
 	}
 	st.SetPriority(fetchUrgency(r.Priority), true)
-	context.AfterFunc(r.rs.ctx, func() { st.CancelWrite(moqt.StreamCancelled) })
 	w := &FetchWriter{rs: r.rs, st: st, enc: r.s.profile.FetchEncoder(r.Order)}
+	w.stop = context.AfterFunc(r.rs.ctx, func() { st.CancelWrite(moqt.StreamCancelled) })
 	if _, err := st.Write(r.s.profile.AppendFetchHeader(nil, &wire.FetchHeader{RequestID: r.rs.id})); err != nil {
 		return nil, err
 	}
@@ -473,6 +474,7 @@ func (w *FetchWriter) WriteUnknown(end moqt.Location) error {
 
 // Close ends the answer: all objects of the range that exist were sent.
 func (w *FetchWriter) Close() error {
+	w.stop() // closing our half of the request ends its context
 	err := w.st.Close()
 	w.rs.mu.Lock()
 	if !w.rs.closed {

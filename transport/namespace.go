@@ -67,7 +67,6 @@ func (a *Announcement) Close() error {
 type AnnounceRequest struct {
 	incoming
 	Namespace moqt.Namespace
-	done      chan struct{}
 }
 
 func (s *Session) serveAnnounce(rs *requestStream, m *wire.PublishNamespace) {
@@ -114,8 +113,8 @@ func (s *Session) hold(rs *requestStream) {
 // Accept answers REQUEST_OK.
 func (r *AnnounceRequest) Accept() error { return r.rs.send(&wire.RequestOK{}) }
 
-// Revoke ends an announcement that was accepted.
-func (r *AnnounceRequest) Revoke() { r.rs.abort(moqt.StreamCancelled, ErrClosed) }
+// Revoke ends an announcement that was accepted, with a code that tells why.
+func (r *AnnounceRequest) Revoke(code moqt.StreamCode) { r.rs.abort(code, &StreamError{Code: code}) }
 
 // NamespaceEvent is a change in the set of namespaces under a prefix.
 type NamespaceEvent struct {

@@ -330,9 +330,12 @@ func (t *TrackReader) Update(ctx context.Context, u SubscribeUpdate) error {
 }
 
 // Close cancels the subscription and drops what has not been read.
-func (t *TrackReader) Close() error {
+func (t *TrackReader) Close() error { return t.CloseWith(moqt.StreamCancelled) }
+
+// CloseWith is Close with a code that tells the publisher why.
+func (t *TrackReader) CloseWith(code moqt.StreamCode) error {
 	t.s.forget(t)
-	t.rs.abort(moqt.StreamCancelled, ErrClosed)
+	t.rs.abort(code, ErrClosed)
 	t.mu.Lock()
 	if t.ended == nil {
 		t.ended = ErrClosed
@@ -345,7 +348,7 @@ func (t *TrackReader) Close() error {
 	}
 	t.mu.Unlock()
 	for _, r := range open {
-		r.Cancel(moqt.StreamCancelled)
+		r.Cancel(code)
 	}
 	return nil
 }

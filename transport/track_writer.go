@@ -358,6 +358,16 @@ func (t *TrackWriter) updated(m *wire.RequestUpdate) error {
 	return nil
 }
 
+// Narrow moves the start of what the subscriber gets to start, if that is
+// later: for a publisher that does not have all that a filter lets pass.
+func (t *TrackWriter) Narrow(start moqt.Location) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.state.Start.Less(start) {
+		t.state.Start = start
+	}
+}
+
 // Name returns the full track name.
 func (t *TrackWriter) Name() moqt.TrackName { return t.name }
 

@@ -1,0 +1,186 @@
+package transport
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// Handler serves sessions.
+type Handler interface {
+	// ServeSession serves one session and returns when that is over; the
+	// session is closed then. An error is logged.
+	ServeSession(ctx context.Context, s *Session) error
+}
+
+// HandlerFunc is a function as [Handler].
+type HandlerFunc func(ctx context.Context, s *Session) error
+
+// ServeSession calls f.
+func (f HandlerFunc) ServeSession(ctx context.Context, s *Session) error { return f(ctx, s) }
+
+// Server accepts sessions over raw QUIC and WebTransport on one socket and has
+// its Handler serve them. Its fields must not be changed once it serves.
+type Server struct {
+	// Addr is the UDP address for ListenAndServe. If empty, it is ":443".
+	Addr string
+	// TLSConfig has the certificate. It is required.
+	TLSConfig *tls.Config
+	// Config is that of every session.
+	Config Config
+	// Handler serves the sessions. It is required.
+	Handler Handler
+	// HTTP answers HTTP/3 requests that ask for no WebTransport session. If
+	// nil, they get 404.
+	HTTP http.Handler
+	// CheckOrigin decides which web pages may connect. If nil, all may: a
+	// player can be on any site, and a session shows nothing of its user.
+	CheckOrigin func(*http.Request) bool
+
+	mu        sync.Mutex
+	listeners map[*Listener]struct{}
+	sessions  map[*Session]struct{}
+	closed    bool
+	wg        sync.WaitGroup
+}
+
+// ErrServerClosed is returned by Serve after Shutdown or Close.
+var ErrServerClosed = errors.New("moqt: server closed")
+
+// ListenAndServe listens on Addr and serves until ctx ends or the server is
+// closed.
+func (s *Server) ListenAndServe(ctx context.Context) error {
+	pc, err := ListenUDP(ctx, or(s.Addr, ":443"))
+	if err != nil {
+		return err
+	}
+	return s.Serve(ctx, pc)
+}
+
+// Serve serves the sessions that come to pc, which it closes, until ctx ends or
+// the server is closed.
+func (s *Server) Serve(ctx context.Context, pc net.PacketConn) error {
+	l, err := Listen(pc, s.TLSConfig, &ListenConfig{Config: &s.Config, CheckOrigin: s.CheckOrigin, HTTP: s.HTTP})
+	if err != nil {
+		pc.Close()
+		return err
+	}
+	defer l.Close()
+	log := s.logger()
+	for _, w := range l.Warnings() {
+		log.Warn("udp socket", "err", w)
+	}
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return ErrServerClosed
+	}
+	if s.listeners == nil {
+		s.listeners = make(map[*Listener]struct{})
+		s.sessions = make(map[*Session]struct{})
+	}
+	s.listeners[l] = struct{}{}
+	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		delete(s.listeners, l)
+		s.mu.Unlock()
+	}()
+	for {
+		c, err := l.Accept(ctx)
+		if err != nil {
+			s.mu.Lock()
+			closed := s.closed
+			s.mu.Unlock()
+			if closed {
+				return ErrServerClosed
+			}
+			return err
+		}
+		s.wg.Go(func() { s.serve(ctx, c) })
+	}
+}
+
+func (s *Server) logger() *slog.Logger {
+	if s.Config.Logger != nil {
+		return s.Config.Logger
+	}
+	return slog.New(slog.DiscardHandler)
+}
+
+func (s *Server) serve(ctx context.Context, c Conn) {
+	log := s.logger()
+	sess, err := NewSession(ctx, c, &s.Config)
+	if err != nil {
+		log.Info("session not set up", "remote", c.Info().RemoteAddr, "err", err)
+		return
+	}
+	s.mu.Lock()
+	closed := s.closed
+	if !closed {
+		s.sessions[sess] = struct{}{}
+	}
+	s.mu.Unlock()
+	if closed {
+		sess.Close()
+		return
+	}
+	defer func() {
+		s.mu.Lock()
+		delete(s.sessions, sess)
+		s.mu.Unlock()
+		sess.Close()
+	}()
+	if err := s.Handler.ServeSession(ctx, sess); err != nil && ctx.Err() == nil {
+		log.Info("session ended", "remote", c.Info().RemoteAddr, "err", err)
+	}
+}
+
+// Shutdown sends GOAWAY on every session, with what is left of ctx as the time
+// to go, waits until they are gone or ctx ends, and closes the server.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	sessions := make([]*Session, 0, len(s.sessions))
+	for sess := range s.sessions {
+		sessions = append(sessions, sess)
+	}
+	s.mu.Unlock()
+	var wait time.Duration
+	if d, ok := ctx.Deadline(); ok {
+		wait = time.Until(d)
+	}
+	var wg sync.WaitGroup
+	for _, sess := range sessions {
+		wg.Go(func() { sess.Goaway(ctx, "", wait) })
+	}
+	wg.Wait()
+	return s.Close()
+}
+
+// Close ends all sessions and listeners at once and waits for them.
+func (s *Server) Close() error {
+	s.mu.Lock()
+	s.closed = true
+	sessions := make([]*Session, 0, len(s.sessions))
+	for sess := range s.sessions {
+		sessions = append(sessions, sess)
+	}
+	listeners := make([]*Listener, 0, len(s.listeners))
+	for l := range s.listeners {
+		listeners = append(listeners, l)
+	}
+	s.mu.Unlock()
+	for _, sess := range sessions {
+		sess.Close()
+	}
+	for _, l := range listeners {
+		l.Close()
+	}
+	s.wg.Wait()
+	return nil
+}
