@@ -116,6 +116,9 @@ func (n *Network) Link(opts ...Option) *Link {
 	return l
 }
 
+// Network returns the network the link is part of.
+func (l *Link) Network() *Network { return l.net }
+
 // Listen returns a new endpoint behind the link, at an address of its own.
 func (l *Link) Listen() *Conn { return l.net.listen(l) }
 
