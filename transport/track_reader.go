@@ -215,6 +215,7 @@ func (t *TrackReader) run() {
 		switch m := m.(type) {
 		case *wire.PublishDone:
 			t.done(&TrackDone{Code: m.Code, Reason: m.Reason}, m.Streams)
+			t.awaitRead()
 			t.rs.finish()
 			return io.EOF
 		case *wire.Goaway:
@@ -241,6 +242,29 @@ func (t *TrackReader) run() {
 	}
 	t.done(err, 0)
 	t.rs.cancel(err)
+}
+
+// awaitRead waits until all streams of a track that is done came and were read
+// to their end, but not for ever. Ending the request after that tells the
+// publisher that nothing is lost if it leaves.
+func (t *TrackReader) awaitRead() {
+	late := time.NewTimer(t.s.cfg.Limits.DoneWait)
+	defer late.Stop()
+	for {
+		t.mu.Lock()
+		read, wake := t.over && len(t.open) == 0, t.wake
+		t.mu.Unlock()
+		if read {
+			return
+		}
+		select {
+		case <-wake:
+		case <-late.C:
+			return
+		case <-t.rs.ctx.Done():
+			return
+		}
+	}
 }
 
 // done records why the subscription ended. Streams of the peer's count may
@@ -388,6 +412,9 @@ func (t *TrackReader) pushDatagram(o moqt.Object) {
 func (t *TrackReader) closed(r *SubgroupReader) {
 	t.mu.Lock()
 	delete(t.open, r)
+	if t.over {
+		t.changedLocked()
+	}
 	t.mu.Unlock()
 }
 

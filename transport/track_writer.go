@@ -58,6 +58,7 @@ type TrackWriter struct {
 	opts    PublishOptions
 	defPrio moqt.Priority
 	changed chan struct{} // cap 1: a token when state changed
+	drained chan struct{} // closed when run has ended
 
 	mu       sync.Mutex // guards what follows
 	state    SubscriptionState
@@ -72,7 +73,7 @@ type TrackWriter struct {
 }
 
 func (s *Session) newTrackWriter(rs *requestStream, name moqt.TrackName, o *PublishOptions) *TrackWriter {
-	t := &TrackWriter{s: s, rs: rs, name: name, changed: make(chan struct{}, 1), open: make(map[*SubgroupWriter]struct{})}
+	t := &TrackWriter{s: s, rs: rs, name: name, changed: make(chan struct{}, 1), drained: make(chan struct{}), open: make(map[*SubgroupWriter]struct{})}
 	if o != nil {
 		t.opts = *o
 	}
@@ -311,11 +312,13 @@ func (t *TrackWriter) run(stop func() bool) {
 		}
 		return t.rs.unexpected(m)
 	})
+	defer close(t.drained)
+	if t.isClosed() { // the subscriber has what it wants, or does not tell
+		t.rs.st.CancelRead(moqt.StreamCancelled)
+		return
+	}
 	if err == io.EOF { // no more updates will come; the subscription goes on
 		<-t.rs.ctx.Done()
-	}
-	if err == nil {
-		err = ErrClosed
 	}
 	t.rs.cancel(err)
 	t.s.leave(t)
@@ -324,6 +327,12 @@ func (t *TrackWriter) run(stop func() bool) {
 		t.rs.abort(moqt.StreamCancelled, err)
 	}
 }
+
+// Drained is closed after Close when the subscriber has ended its side too.
+// Subscribers of this package do so when they have read all streams to their
+// end, so a publisher that waits for it before it closes the session loses
+// nothing; with others it is closed a few seconds later at most.
+func (t *TrackWriter) Drained() <-chan struct{} { return t.drained }
 
 // updated applies a REQUEST_UPDATE and answers it.
 func (t *TrackWriter) updated(m *wire.RequestUpdate) error {
@@ -443,7 +452,7 @@ func (t *TrackWriter) CloseWithError(code moqt.DoneCode, reason string) error {
 	t.mu.Unlock()
 	err := t.rs.sendLast(&wire.PublishDone{Code: code, Streams: streams, Reason: reason})
 	t.rs.cancel(ErrClosed)
-	t.rs.st.CancelRead(moqt.StreamCancelled)
+	t.rs.st.SetReadDeadline(time.Now().Add(2 * t.s.cfg.Limits.DoneWait))
 	t.s.leave(t)
 	if errors.Is(err, ErrClosed) || isStream(err) { // the subscriber left first
 		return nil
