@@ -1,0 +1,41 @@
+# make help lists the targets.
+
+GO      ?= go
+BIN     := bin
+COMMANDS := moq moq-relay moq-pub moq-sub moq-api moq-dir moq-clock
+
+.PHONY: help build run test unit lint web e2e interop fuzz clean
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## static binaries into bin/
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $(BIN)/ $(addprefix ./cmd/,$(COMMANDS))
+
+run: build ## a cluster on this machine: api, directory, two relays and a test broadcast
+	@$(GO) run ./dev/cluster
+
+test: ## everything; installs through apt what it lacks when it can
+	@dev/test
+
+unit: ## Go tests only
+	$(GO) test ./...
+
+lint: ## gofmt and go vet
+	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'run gofmt -w on these files' >&2; exit 1; }
+	$(GO) vet ./...
+
+web: ## player: type check and unit tests (needs node and npm)
+	cd web && npm install --no-audit --no-fund --silent && npm run --silent check && npm test --silent
+
+e2e: build ## whole cluster in real processes: ffmpeg, Redis and Chromium
+	$(GO) test -count=1 -timeout 10m ./e2e/...
+
+interop: build ## other people's software against ours
+	$(GO) test -count=1 -timeout 5m ./interop/...
+
+FUZZTIME ?= 30s
+fuzz: ## each fuzz target for FUZZTIME
+	@dev/fuzz $(FUZZTIME)
+
+clean: ## remove what make built
+	rm -rf $(BIN) web/node_modules

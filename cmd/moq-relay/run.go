@@ -1,0 +1,174 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/urfave/cli/v2"
+
+	"github.com/tributary-live/tributary/internal/app"
+	"github.com/tributary-live/tributary/internal/devcert"
+	"github.com/tributary-live/tributary/internal/site"
+	"github.com/tributary-live/tributary/internal/trust"
+	"github.com/tributary-live/tributary/relay"
+	"github.com/tributary-live/tributary/relay/cache"
+	"github.com/tributary-live/tributary/transport"
+	"github.com/tributary-live/tributary/transport/moqt"
+	"github.com/tributary-live/tributary/web"
+)
+
+func newApp() *cli.App {
+	return &cli.App{
+		Name:    "moq-relay",
+		Usage:   "relay tracks from publishers to subscribers",
+		Version: app.Version(),
+		Flags: append([]cli.Flag{
+			&cli.StringFlag{Name: "bind", Value: "[::]:4443", Usage: "listen on UDP `ADDR` for QUIC and WebTransport, and on the same TCP port for the page"},
+			&cli.StringFlag{Name: "tls-cert", Usage: "certificate chain, PEM `FILE`; read again when it changes"},
+			&cli.StringFlag{Name: "tls-key", Usage: "private key of --tls-cert, PEM `FILE`"},
+			&cli.BoolFlag{Name: "dev", Usage: "make a self-signed certificate in process, and serve the player and the certificate's fingerprint"},
+			&cli.BoolFlag{Name: "web", Usage: "serve the player with the certificate of --tls-cert too"},
+			&cli.StringFlag{Name: "api", Usage: "find and tell origins at the moq-api at `URL`"},
+			&cli.StringFlag{Name: "api-token-file", Usage: "bearer token for --api, in `FILE`"},
+			&cli.StringFlag{Name: "node", Usage: "`URL` at which other relays dial this one"},
+			&cli.StringFlag{Name: "announce", Usage: "tell namespaces to the moq-dir at `URL`, and list what it knows"},
+			app.AdminFlag("127.0.0.1:4480"),
+			&cli.DurationFlag{Name: "cache-age", Value: 15 * time.Second, Usage: "keep groups this long after a newer one began"},
+			&cli.Int64Flag{Name: "cache-bytes", Value: 1 << 30, Usage: "keep at most this many `BYTES` of all tracks"},
+			&cli.DurationFlag{Name: "linger", Value: 5 * time.Second, Usage: "keep a track this long without subscribers, and subscribers without a publisher"},
+			&cli.DurationFlag{Name: "drain", Value: 2 * time.Second, Usage: "on SIGTERM, give sessions this long to go elsewhere"},
+		}, trust.Flags()...),
+		Action: func(c *cli.Context) error { return run(c) },
+	}
+}
+
+// certificates is where TLS takes its certificate from.
+type certificates interface {
+	GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error)
+	Fingerprints() []string
+}
+
+func run(c *cli.Context) error {
+	ctx, log := c.Context, app.Logger(c)
+	certs, err := openCertificates(c)
+	if err != nil {
+		return err
+	}
+	clientTLS, err := trust.Config(c)
+	if err != nil {
+		return err
+	}
+	node := c.String("node")
+	if c.String("api") != "" && node == "" {
+		return app.Usagef("--api needs --node, the URL at which other relays dial this one")
+	}
+	config := &transport.Config{Logger: log}
+	dialConfig := &transport.Config{Logger: log}
+	if node != "" {
+		dialConfig.Options = moqt.Properties{{Type: relay.OptionNode, Bytes: []byte(node)}}
+	}
+	dialer := &transport.Dialer{TLSConfig: clientTLS, Config: dialConfig}
+
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	budget := cache.NewBudget(c.Int64("cache-bytes"))
+	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "moq", Subsystem: "relay", Name: "cache_bytes",
+		Help: "Memory that cached groups hold."}, func() float64 { return float64(budget.Used()) }))
+
+	origins, err := openOrigins(c, node)
+	if err != nil {
+		return err
+	}
+	if origins != nil {
+		defer origins.Close()
+	}
+	cfg := relay.Config{
+		Node:  node,
+		Cache: cache.Options{MaxAge: c.Duration("cache-age"), Budget: budget},
+		Dial: func(ctx context.Context, url string) (*transport.Session, error) {
+			sess, err := dialer.Dial(ctx, url)
+			return sess, trust.Explain(err, url)
+		},
+		Directory: c.String("announce"),
+		Linger:    c.Duration("linger"),
+		Logger:    log,
+		Metrics:   relay.NewMetrics(registry),
+	}
+	if origins != nil {
+		cfg.Origins = origins
+	}
+
+	bind := c.String("bind")
+	pc, err := transport.ListenUDP(ctx, bind)
+	if err != nil {
+		return app.ListenError("bind", bind, err)
+	}
+	defer pc.Close()
+	tlsConf := &tls.Config{GetCertificate: certs.GetCertificate, MinVersion: tls.VersionTLS13}
+	var page http.Handler
+	if c.Bool("dev") || c.Bool("web") {
+		fingerprints := certs.Fingerprints
+		if !c.Bool("dev") {
+			fingerprints = nil
+		}
+		page = site.Handler(web.Files, fingerprints)
+		// The page is on the TCP port of the same number, whatever UDP got.
+		host, _, _ := net.SplitHostPort(bind)
+		addr := net.JoinHostPort(host, fmt.Sprint(pc.LocalAddr().(*net.UDPAddr).Port))
+		ln, err := net.Listen("tcp", addr)
+		if err != nil {
+			return app.ListenError("bind", addr, err)
+		}
+		s := site.Serve(ln, tlsConf, page, log)
+		defer s.Close()
+		log.Info("page ready", "addr", ln.Addr().String())
+	}
+
+	r := relay.New(cfg)
+	defer r.Close()
+	admin, err := app.Admin{Addr: c.String("admin"), State: func() any { return r.State() }, Registry: registry, Logger: log}.Start()
+	if err != nil {
+		return err
+	}
+	defer admin.Close()
+
+	srv := &transport.Server{TLSConfig: tlsConf, Config: *config, Handler: r, HTTP: page}
+	served := make(chan error, 1)
+	serveCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	go func() { served <- srv.Serve(serveCtx, pc) }()
+	log.Info("relay ready", "addr", pc.LocalAddr().String(), "node", node)
+	select {
+	case err := <-served:
+		return err
+	case <-ctx.Done():
+	}
+	drain, cancel := context.WithTimeout(serveCtx, c.Duration("drain"))
+	defer cancel()
+	r.Shutdown(drain)
+	srv.Close()
+	if err := <-served; !errors.Is(err, transport.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+func openCertificates(c *cli.Context) (certificates, error) {
+	cert, key := c.String("tls-cert"), c.String("tls-key")
+	switch {
+	case (cert == "") != (key == ""):
+		return nil, app.Usagef("--tls-cert and --tls-key go together")
+	case cert != "":
+		return devcert.NewFileSource(cert, key, app.Logger(c))
+	case c.Bool("dev"):
+		return devcert.New()
+	}
+	return nil, app.Usagef("no certificate: give --tls-cert and --tls-key, or --dev for a self-signed one")
+}

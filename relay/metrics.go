@@ -1,0 +1,48 @@
+package relay
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// Metrics are a relay's counters.
+type Metrics struct {
+	sessions, subscriptions, tracks       prometheus.Gauge
+	fresh, duplicate, malformed, dropped  prometheus.Counter
+	ingest, egress, skipped, fetches, via prometheus.Counter
+}
+
+// NewMetrics makes the counters and registers them with reg, unless that is
+// nil.
+func NewMetrics(reg prometheus.Registerer) *Metrics {
+	gauge := func(name, help string) prometheus.Gauge {
+		g := prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "moq", Subsystem: "relay", Name: name, Help: help})
+		if reg != nil {
+			reg.MustRegister(g)
+		}
+		return g
+	}
+	counter := func(name, help string) prometheus.Counter {
+		c := prometheus.NewCounter(prometheus.CounterOpts{Namespace: "moq", Subsystem: "relay", Name: name, Help: help})
+		if reg != nil {
+			reg.MustRegister(c)
+		}
+		return c
+	}
+	objects := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "moq", Subsystem: "relay", Name: "objects_total",
+		Help: "Objects received from publishers, by what became of them."}, []string{"result"})
+	if reg != nil {
+		reg.MustRegister(objects)
+	}
+	return &Metrics{
+		sessions:      gauge("sessions", "Sessions that are open."),
+		subscriptions: gauge("subscriptions", "Subscriptions that are served."),
+		tracks:        gauge("tracks", "Tracks that are held."),
+		fresh:         objects.WithLabelValues("fresh"),
+		duplicate:     objects.WithLabelValues("duplicate"),
+		malformed:     objects.WithLabelValues("malformed"),
+		dropped:       objects.WithLabelValues("dropped"),
+		ingest:        counter("ingest_bytes_total", "Payload bytes received from publishers, copies included."),
+		egress:        counter("egress_bytes_total", "Payload bytes handed to subscriptions."),
+		skipped:       counter("groups_skipped_total", "Groups given up because their subscriber was too slow."),
+		fetches:       counter("fetches_total", "Fetches answered from the cache."),
+		via:           counter("fetches_upstream_total", "Fetches passed on to a publisher."),
+	}
+}

@@ -1,0 +1,481 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/tributary-live/tributary/relay/cache"
+	"github.com/tributary-live/tributary/transport"
+	"github.com/tributary-live/tributary/transport/moqt"
+)
+
+const (
+	// subscribeTimeout bounds how long a publisher may take to answer.
+	subscribeTimeout = 10 * time.Second
+	// fillTimeout bounds how long live objects wait for the head of their group.
+	fillTimeout = 3 * time.Second
+	// activeWithin is how recent the last object of a publisher that is alive
+	// must be. A catalog is repeated every 2 s.
+	activeWithin = 2500 * time.Millisecond
+	// probationTime is how long a newcomer to a live track has to show that its
+	// copy is the same.
+	probationTime = 3 * time.Second
+	// cutThrough is the size from which an object is passed on while it arrives.
+	cutThrough = 16 << 10
+)
+
+// source is one publisher of a track: a subscription of ours on its session,
+// read into the track's log.
+//
+// A newcomer to a track that another source keeps alive is on probation: until
+// it has repeated an object that is held, nothing of it is taken. So nobody
+// can put another broadcast under a name that is in use, whatever group ids
+// the other broadcast has.
+type source struct {
+	t         *track
+	p         *peer
+	url       string        // of the relay it was dialled at, if it was
+	announced *announcement // by which it was found, if it was
+	probation bool          // set before the source is read
+	trusted   atomic.Bool
+	last      atomic.Int64 // UnixNano of the last object
+	since     time.Time
+
+	mu     sync.Mutex // guards what follows
+	rd     *transport.TrackReader
+	closed bool
+	feed   *cache.Source
+	heads  map[moqt.Location]*cache.Writer // by group and subgroup
+}
+
+// active reports whether the source brought an object of late.
+func (s *source) active() bool {
+	return s.trusted.Load() && time.Since(time.Unix(0, s.last.Load())) < activeWithin
+}
+
+// hasActive reports whether another source keeps the track alive.
+func (t *track) hasActive(s *source) bool {
+	for _, o := range t.others(s) {
+		if o.active() {
+			return true
+		}
+	}
+	return false
+}
+
+// subscribe asks the publisher for the track and reads it until it ends.
+func (s *source) subscribe() {
+	ctx, cancel := context.WithTimeout(s.t.ctx, subscribeTimeout)
+	rd, fetch, err := s.p.sess.Join(ctx, s.t.name, 0, nil)
+	cancel()
+	if err != nil {
+		s.t.lost(s, false, err)
+		return
+	}
+	s.run(rd, fetch)
+}
+
+// run reads an Established subscription.
+func (s *source) run(rd *transport.TrackReader, fetch *transport.FetchReader) {
+	s.since = time.Now()
+	s.probation = s.t.hasActive(s)
+	s.trusted.Store(!s.probation)
+	s.feed = s.t.log.Source()
+	s.heads = make(map[moqt.Location]*cache.Writer)
+	s.mu.Lock()
+	s.rd = rd
+	closed := s.closed
+	s.mu.Unlock()
+	if closed {
+		rd.Close()
+	}
+	s.last.Store(time.Now().UnixNano())
+	if fetch != nil {
+		s.t.fills(+1) // before anybody can see the track as live and ask for its head
+	}
+	s.t.established(s, rd)
+	s.t.r.log.Debug("source established", "session", s.p.id, "track", s.t.name)
+	err := s.read(rd, fetch)
+	rd.Close()
+	s.feed.Close()
+	s.t.lost(s, true, err)
+}
+
+// read feeds the log from the subscription's streams and datagrams until it
+// ends.
+func (s *source) read(rd *transport.TrackReader, fetch *transport.FetchReader) error {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	ctx, cancel := context.WithCancelCause(s.t.ctx)
+	defer cancel(nil)
+	joined, _ := rd.Largest()
+	filled := make(chan struct{})
+	if fetch == nil {
+		close(filled)
+	} else {
+		wg.Go(func() {
+			defer s.t.fills(-1)
+			defer close(filled)
+			s.fill(ctx, fetch)
+		})
+	}
+	wg.Go(func() { s.readDatagrams(ctx, rd) })
+	for {
+		sg, err := rd.AcceptSubgroup(ctx)
+		if err != nil {
+			if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
+				return cause
+			}
+			return err
+		}
+		wg.Go(func() {
+			stop := context.AfterFunc(ctx, func() { sg.Cancel(moqt.StreamCancelled) })
+			defer stop()
+			if sg.Header().Group == joined.Group {
+				// The head of this group comes by the fetch; it goes first, so
+				// that the log has the group in one piece.
+				timer := time.NewTimer(fillTimeout)
+				select {
+				case <-filled:
+				case <-timer.C:
+				case <-ctx.Done():
+				}
+				timer.Stop()
+			}
+			if err := s.pump(ctx, sg); err != nil {
+				s.fault(err)
+				cancel(err)
+			}
+		})
+	}
+}
+
+// fill reads the head of the running group, which was published before the
+// subscription began.
+func (s *source) fill(ctx context.Context, fetch *transport.FetchReader) {
+	defer fetch.Close()
+	ctx, cancel := context.WithTimeout(ctx, fillTimeout)
+	defer cancel()
+	for {
+		o, err := fetch.ReadObject(ctx)
+		if err != nil {
+			if err != io.EOF {
+				s.t.r.log.Debug("head of group not fetched", "track", s.t.name, "err", err)
+			}
+			return
+		}
+		if !s.admit(ctx, o.Location) {
+			return
+		}
+		if o.Datagram {
+			s.feed.Datagram(o)
+			continue
+		}
+		w, err := s.head(moqt.Subgroup{Group: o.Group, ID: o.Subgroup, Priority: o.Priority, First: len(fetch.Gaps()) == 0})
+		if err != nil {
+			return
+		}
+		s.arrived(int64(len(o.Payload)))
+		fresh, err := w.Append(o)
+		if s.judge(fresh, err) != nil {
+			s.fault(err)
+			return
+		}
+	}
+}
+
+// head returns the writer of a subgroup's head. It stays open until the
+// subgroup's own stream goes on where it ends.
+func (s *source) head(h moqt.Subgroup) (*cache.Writer, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	key := moqt.Location{Group: h.Group, Object: h.ID}
+	if w := s.heads[key]; w != nil {
+		return w, nil
+	}
+	w, err := s.feed.Open(h)
+	if err == nil {
+		s.heads[key] = w
+	}
+	return w, err
+}
+
+// relieve lets go of the heads up to that of a subgroup whose stream is there.
+func (s *source) relieve(h moqt.Subgroup) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for key, w := range s.heads {
+		if key.Group < h.Group || key == (moqt.Location{Group: h.Group, Object: h.ID}) {
+			w.Abort()
+			delete(s.heads, key)
+		}
+	}
+}
+
+// pump copies one subgroup stream into the log.
+func (s *source) pump(ctx context.Context, sg *transport.SubgroupReader) error {
+	w, err := s.feed.Open(sg.Header())
+	if err != nil {
+		sg.Cancel(moqt.StreamCancelled)
+		return s.judge(false, err)
+	}
+	s.relieve(sg.Header())
+	defer w.Abort() // nothing, after Close
+	var chunk []byte
+	for {
+		o, size, err := sg.Next()
+		if err == io.EOF {
+			return s.judge(false, w.Close())
+		}
+		if err != nil {
+			return nil // reset, or the session's end: another source may go on
+		}
+		if !s.admit(ctx, o.Location) {
+			return nil
+		}
+		s.arrived(size)
+		var fresh bool
+		if size < cutThrough {
+			o.Payload = make([]byte, size)
+			if _, err := io.ReadFull(sg, o.Payload); err != nil {
+				return nil
+			}
+			fresh, err = w.Append(o)
+		} else {
+			if chunk == nil {
+				chunk = make([]byte, cutThrough)
+			}
+			fresh, err = s.extend(w, o, size, sg, chunk)
+			if err == errStream {
+				return nil
+			}
+		}
+		if err := s.judge(fresh, err); err != nil {
+			return err
+		}
+	}
+}
+
+var errStream = errors.New("relay: the stream broke off")
+
+// extend copies one large object while it arrives.
+func (s *source) extend(w *cache.Writer, o moqt.Object, size int64, r io.Reader, chunk []byte) (bool, error) {
+	if err := w.Start(o, size); err != nil {
+		return false, err
+	}
+	any := false
+	for left := size; left > 0; {
+		n, err := io.ReadAtLeast(r, chunk[:min(left, int64(len(chunk)))], 1)
+		left -= int64(n)
+		fresh, werr := w.Extend(chunk[:n])
+		any = any || fresh > 0
+		if werr != nil {
+			return any, werr
+		}
+		if err != nil && left > 0 {
+			return any, errStream
+		}
+	}
+	return any, nil
+}
+
+func (s *source) readDatagrams(ctx context.Context, rd *transport.TrackReader) {
+	for {
+		o, err := rd.ReceiveDatagram(ctx)
+		if err != nil {
+			return
+		}
+		if s.trusted.Load() {
+			s.arrived(int64(len(o.Payload)))
+			fresh, err := s.feed.Datagram(o)
+			if err := s.judge(fresh, err); err != nil {
+				s.fault(err)
+				return
+			}
+		}
+	}
+}
+
+func (s *source) arrived(size int64) {
+	s.t.r.m.ingest.Add(float64(size))
+	if s.trusted.Load() {
+		s.last.Store(time.Now().UnixNano())
+	}
+}
+
+// admit holds a source on probation until an object that it is about to bring
+// is held, so that the copies can be compared; it is trusted then. It reports
+// false if the source is not to be read on.
+func (s *source) admit(ctx context.Context, at moqt.Location) bool {
+	if s.trusted.Load() {
+		return true
+	}
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if s.trusted.Load() || s.t.holds(at, at) {
+			return true
+		}
+		if !s.t.hasActive(s) {
+			s.trust()
+			return true
+		}
+		if time.Since(s.since) > probationTime {
+			s.fault(fmt.Errorf("%w: another publisher has this name", cache.ErrContradiction))
+			return false
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+func (s *source) trust() {
+	if !s.trusted.Swap(true) {
+		s.last.Store(time.Now().UnixNano())
+		s.t.r.log.Debug("source trusted", "session", s.p.id, "track", s.t.name)
+	}
+}
+
+// judge counts what became of an object and returns an error that ends the
+// source.
+func (s *source) judge(fresh bool, err error) error {
+	m := s.t.r.m
+	switch {
+	case err == nil && fresh:
+		m.fresh.Inc()
+	case err == nil:
+		m.duplicate.Inc()
+		s.trust()
+	case errors.Is(err, cache.ErrContradiction), errors.Is(err, cache.ErrMalformed):
+		m.malformed.Inc()
+		return err
+	default:
+		m.dropped.Inc()
+	}
+	return nil
+}
+
+// fault deals with a source whose copy of the track is wrong. A source that
+// contradicts another is cut off and the track goes on; a track whose only
+// source is malformed ends. ("Malformed Tracks")
+func (s *source) fault(err error) {
+	if s.t.ctx.Err() != nil {
+		return
+	}
+	s.t.mu.Lock()
+	again := s.t.refused[s.p]
+	s.t.refused[s.p] = true
+	s.t.mu.Unlock()
+	if again {
+		return
+	}
+	s.t.r.log.Warn("publisher cut off", "session", s.p.id, "track", s.t.name, "err", err)
+	if errors.Is(err, cache.ErrMalformed) && len(s.t.others(s)) == 0 {
+		s.t.end(moqt.DoneMalformedTrack, err.Error())
+	}
+	if s.announced != nil {
+		s.announced.revoke()
+	}
+	s.closeWith(moqt.StreamMalformedTrack)
+}
+
+func (s *source) close() { s.closeWith(moqt.StreamCancelled) }
+
+func (s *source) closeWith(code moqt.StreamCode) {
+	s.mu.Lock()
+	s.closed = true
+	rd := s.rd
+	s.mu.Unlock()
+	if rd != nil {
+		rd.CloseWith(code)
+	}
+}
+
+// servePublish takes a track that the peer publishes by PUBLISH. Objects are
+// asked for while somebody wants them.
+func (p *peer) servePublish(req *transport.PublishRequest) {
+	t, err := p.r.hold(req.Track)
+	if err != nil {
+		refuse(req, err)
+		return
+	}
+	defer t.release()
+	t.mu.Lock()
+	s := t.addSourceLocked(p)
+	wanted := len(t.sinks) > 0
+	t.mu.Unlock()
+	if s == nil {
+		req.Reject(moqt.RequestUninterested, "the track has publishers enough, or contradicted another's before")
+		return
+	}
+	rd, err := req.Accept(&transport.SubscribeOptions{Paused: !wanted})
+	if err != nil {
+		t.lost(s, false, err)
+		return
+	}
+	p.log.Info("track published", "track", req.Track)
+	if p.r.cfg.Origins != nil {
+		p.r.cfg.Origins.Register(req.Track.Namespace)
+		defer p.r.cfg.Origins.Unregister(req.Track.Namespace)
+	}
+	ctx, cancel := context.WithCancel(rd.Context())
+	p.wg.Go(func() { t.steer(ctx, rd, wanted) })
+	for _, in := range p.r.interested(req.Track.Namespace, p) {
+		in.p.wg.Go(func() { t.publishTo(in) })
+	}
+	s.run(rd, nil)
+	cancel()
+	p.log.Info("track withdrawn", "track", req.Track)
+}
+
+// steer keeps the forward state of a published track at whether anybody wants
+// it. ("Forward Handling")
+func (t *track) steer(ctx context.Context, rd *transport.TrackReader, forward bool) {
+	for {
+		t.mu.Lock()
+		changed, wanted := t.changed, t.wantedLocked()
+		t.mu.Unlock()
+		if wanted != forward {
+			if !wanted { // leave it on for a while: the next subscriber may be near
+				timer := time.NewTimer(t.r.cfg.Linger)
+				select {
+				case <-changed:
+					timer.Stop()
+					continue
+				case <-timer.C:
+				case <-ctx.Done():
+					timer.Stop()
+					return
+				}
+			}
+			if err := rd.Update(ctx, transport.SubscribeUpdate{Forward: &wanted}); err != nil {
+				t.r.log.Debug("forward state not changed", "track", t.name, "err", err)
+				return
+			}
+			forward = wanted
+			continue
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (t *track) wantedLocked() bool {
+	for k := range t.sinks {
+		if k.forward.Load() {
+			return true
+		}
+	}
+	return false
+}
