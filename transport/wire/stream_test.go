@@ -2,7 +2,6 @@ package wire
 
 import (
 	"bytes"
-	"fmt"
 	"io"
 	"testing/iotest"
 
@@ -25,7 +24,7 @@ func readSubgroup(p *Profile, r *Reader) (*subgroupStream, error) {
 		return s, err
 	}
 	if kind != StreamSubgroup {
-		return s, fmt.Errorf("stream of kind %d", kind)
+		return s, &wrongStream{kind}
 	}
 	if s.header, err = p.ReadSubgroupHeader(r, typ); err != nil {
 		return s, err
@@ -75,7 +74,7 @@ func readFetch(p *Profile, r *Reader, order moqt.GroupOrder) (*fetchStream, erro
 		return s, err
 	}
 	if kind != StreamFetch {
-		return s, fmt.Errorf("stream of kind %d", kind)
+		return s, &wrongStream{kind}
 	}
 	if s.header, err = p.ReadFetchHeader(r); err != nil {
 		return s, err

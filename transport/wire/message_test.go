@@ -1,0 +1,239 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/hex"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/tributary-live/tributary/transport/moqt"
+)
+
+var (
+	onControl   = On{Control: true}
+	onSubscribe = On{Request: KindSubscribe, Answers: KindSubscribe}
+	onPublish   = On{Request: KindPublish, Answers: KindPublish}
+	onFetch     = On{Request: KindFetch, Answers: KindFetch}
+	onStatus    = On{Request: KindTrackStatus, Answers: KindTrackStatus}
+	onUpdated   = On{Request: KindSubscribe, Answers: KindRequestUpdate}
+	onWatch     = On{Request: KindSubscribeNamespace, Answers: KindRequestUpdate}
+	onTracks    = On{Request: KindSubscribeTracks, Answers: KindRequestUpdate}
+	video       = moqt.NS("live").Track("video") // 01 04 6c697665 05 766964656f
+)
+
+// messageTests feed encoding, decoding and the seeds of the fuzz targets. Beside
+// the vectors in testdata they say which field of which struct takes what.
+var messageTests = []struct {
+	name    string
+	version moqt.Version
+	on      On
+	hex     string
+	message Message
+}{
+	{"setup", moqt.Draft18, onControl, "af00001001012f02030301610110010162020163", &Setup{
+		Path: Some("/"), Authority: Some("b"), Tokens: []Token{{AliasType: TokenUseValue, Type: 1, Value: []byte("a")}},
+		TokenCacheSize: 16, Implementation: "c",
+	}},
+	{"setup with unknown option", moqt.Draft18, onControl, "af000005809d020001",
+		&Setup{Unknown: moqt.Properties{{Type: 0x9d, Bytes: []byte{0, 1}}}}},
+	{"goaway", moqt.Draft18, onControl, "100005016183e802", &Goaway{URI: "a", Timeout: time.Second, RequestID: Some(uint64(2))}},
+	{"subscribe", moqt.Draft18, On{}, "03001a0001046c69766505766964656f04100110c80104040102030101", &Subscribe{
+		Track: video, Params: Params{
+			Forward: Some(true), Priority: Some(moqt.Priority(200)), Order: Some(moqt.Ascending),
+			Filter: Some(moqt.Filter{Kind: moqt.FilterAbsoluteRange, Start: moqt.Location{Group: 1, Object: 2}, EndGroup: 4}),
+		},
+	}},
+	{"subscribe with times", moqt.Draft18, On{}, "0300180001046c69766505766964656f0402640280c802812c2c07", &Subscribe{
+		Track: video, Params: Params{
+			ObjectTimeout: Some(100 * time.Millisecond), RendezvousTimeout: Some(200 * time.Millisecond),
+			SubgroupTimeout: Some(300 * time.Millisecond), NewGroup: Some(uint64(7)),
+		},
+	}},
+	{"subscribe ok", moqt.Draft18, onSubscribe, "04000e090208c0ea6001050622027b0178", &SubscribeOK{
+		Alias: 9, Params: Params{Expires: Some(time.Minute), Largest: Some(moqt.Location{Group: 5, Object: 6})},
+		Properties: moqt.Properties{{Type: moqt.PropDefaultGroupOrder, Value: 2}, {Type: 0x9d, Bytes: []byte("x")}},
+	}},
+	{"update", moqt.Draft18, On{Request: KindSubscribe}, "02000d0403030202010d001103030000", &RequestUpdate{
+		RequestID: 4, Params: Params{
+			Tokens: []Token{{AliasType: TokenUseAlias, Alias: 1}}, Forward: Some(false), Filter: Some(moqt.Filter{Kind: moqt.FilterAbsoluteStart}),
+		},
+	}},
+	{"update of prefix", moqt.Draft18, On{Request: KindSubscribeTracks}, "020006040134010161",
+		&RequestUpdate{RequestID: 4, Params: Params{Prefix: Some(moqt.NS("a"))}}},
+	{"publish", moqt.Draft18, On{}, "1d00130101046c69766505766964656f020110003001", &Publish{
+		RequestID: 1, Track: video, Alias: 2, Params: Params{Forward: Some(false)},
+		Properties: moqt.Properties{{Type: moqt.PropDynamicGroups, Value: 1}},
+	}},
+	{"publish done", moqt.Draft18, onUpdated, "0b000402030178", &PublishDone{Code: moqt.DoneTrackEnded, Streams: 3, Reason: "x"}},
+	{"publish done, streams unknown", moqt.Draft18, onUpdated, "0b000b06ff3fffffffffffffff00",
+		&PublishDone{Code: moqt.DoneExpired, Streams: UnknownStreams}},
+	{"fetch", moqt.Draft18, On{}, "160017020101046c69766505766964656f01000204020a321600", &Fetch{
+		RequestID: 2, Type: FetchStandalone, Track: video, Start: moqt.Location{Group: 1}, End: moqt.Location{Group: 2, Object: 3},
+		Params: Params{FillTimeout: Some(50 * time.Millisecond), Priority: Some(moqt.Priority(0))},
+	}},
+	{"fetch of a group", moqt.Draft18, On{}, "160015020101046c69766505766964656f01000100012202", &Fetch{
+		RequestID: 2, Type: FetchStandalone, Track: video, Start: moqt.Location{Group: 1}, End: moqt.Location{Group: 1, Object: moqt.WholeGroup},
+		Params: Params{Order: Some(moqt.Descending)},
+	}},
+	{"relative joining fetch", moqt.Draft18, On{}, "1600050202000300", &Fetch{RequestID: 2, Type: FetchRelativeJoining, JoiningStart: 3}},
+	{"absolute joining fetch", moqt.Draft18, On{}, "1600050203000300", &Fetch{RequestID: 2, Type: FetchAbsoluteJoining, JoiningStart: 3}},
+	{"fetch ok", moqt.Draft18, onFetch, "180006010204000405", &FetchOK{
+		EndOfTrack: true, End: moqt.Location{Group: 2, Object: 3}, Properties: moqt.Properties{{Type: moqt.PropMaxCacheDuration, Value: 5}},
+	}},
+	{"track status", moqt.Draft18, On{}, "0d000e0201046c69766505766964656f00", &TrackStatus{RequestID: 2, Track: video}},
+	{"publish namespace", moqt.Draft18, On{}, "0600050201016100", &PublishNamespace{RequestID: 2, Namespace: moqt.NS("a")}},
+	{"subscribe namespace", moqt.Draft18, On{}, "5000050201016100", &SubscribeNamespace{RequestID: 2, Prefix: moqt.NS("a")}},
+	{"subscribe tracks", moqt.Draft18, On{}, "51000702010161011000",
+		&SubscribeTracks{RequestID: 2, Prefix: moqt.NS("a"), Params: Params{Forward: Some(false)}}},
+	{"namespace", moqt.Draft18, onWatch, "080003010162", &Namespace{Suffix: moqt.NS("b")}},
+	{"namespace done", moqt.Draft18, onWatch, "0e0003010162", &NamespaceDone{Suffix: moqt.NS("b")}},
+	{"publish blocked", moqt.Draft18, onTracks, "0f00050101620163", &PublishSkipped{Suffix: moqt.NS("b"), Name: "c"}},
+	{"publish ok", moqt.Draft18, onPublish, "0700080306010a01110102", &RequestOK{Params: Params{
+		SubgroupTimeout: Some(time.Millisecond), Forward: Some(true), Filter: Some(moqt.Filter{}),
+	}}},
+	{"track status ok", moqt.Draft18, onStatus, "070006010901023000", &RequestOK{
+		Params:     Params{Largest: Some(moqt.Location{Group: 1, Object: 2})},
+		Properties: moqt.Properties{{Type: moqt.PropDynamicGroups}},
+	}},
+	{"request error", moqt.Draft18, onSubscribe, "0500051000026e6f", &RequestError{Code: moqt.RequestDoesNotExist, Reason: "no"}},
+	{"request error with retry", moqt.Draft18, onSubscribe, "0500040981f500",
+		&RequestError{Code: moqt.RequestExcessiveLoad, Retry: Some(500 * time.Millisecond)}},
+	{"redirect", moqt.Draft18, onSubscribe, "050011340100017501046c69766505766964656f",
+		&RequestError{Code: moqt.RequestRedirect, Retry: Some(time.Duration(0)), Redirect: Some(Redirect{URI: "u", Track: video})}},
+}
+
+func TestMessages(t *testing.T) {
+	seen := make(map[Kind]bool)
+	for _, test := range messageTests {
+		t.Run(test.name, func(t *testing.T) {
+			p, want := profile(t, test.version), unhex(t, test.hex)
+			seen[test.message.Kind()] = true
+			got, err := p.AppendMessage([]byte("kept"), test.message)
+			if err != nil || string(got) != "kept"+string(want) {
+				t.Errorf("AppendMessage = %x, %v, want %x after what was there", got, err, want)
+			}
+			m, err := p.ReadMessage(NewReader(bytes.NewReader(want)), test.on)
+			if err != nil || !reflect.DeepEqual(m, test.message) {
+				t.Errorf("ReadMessage = %+v, %v\nwant %+v", m, err, test.message)
+			}
+		})
+	}
+	for k := KindSetup; k <= KindRequestError; k++ {
+		if !seen[k] {
+			t.Errorf("%v is not in the table", k)
+		}
+	}
+}
+
+// Every message that is cut short anywhere, by FIN or by its length, is a
+// violation, and what was read does not alias the buffer.
+func TestMessagesCutShort(t *testing.T) {
+	for _, test := range messageTests {
+		p, whole := profile(t, test.version), unhex(t, test.hex)
+		for n := 1; n < len(whole); n++ {
+			if m, err := p.ReadMessage(NewReader(bytes.NewReader(whole[:n])), test.on); !isViolation(err) {
+				t.Errorf("%s: first %d bytes: %+v, %v", test.name, n, m, err)
+			}
+		}
+		r := NewReader(bytes.NewReader(whole))
+		m, err := p.ReadMessage(r, test.on)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range r.buf {
+			r.buf[i] = 0xff
+		}
+		if !reflect.DeepEqual(m, test.message) {
+			t.Errorf("%s: the message changed with the buffer of its Reader", test.name)
+		}
+	}
+}
+
+func TestSetupOnStream(t *testing.T) {
+	p := profile(t, moqt.Draft18)
+	r := NewReader(bytes.NewReader(unhex(t, messageTests[0].hex)))
+	kind, typ, err := p.ReadStreamType(r)
+	if kind != StreamControl || typ != setupType || err != nil {
+		t.Fatalf("ReadStreamType = %v, 0x%x, %v", kind, typ, err)
+	}
+	got, err := p.ReadSetup(r)
+	if err != nil || !reflect.DeepEqual(Message(got), messageTests[0].message) {
+		t.Errorf("ReadSetup = %+v, %v", got, err)
+	}
+}
+
+func TestAppendMessageRefuses(t *testing.T) {
+	long := string(make([]byte, maxMessageSize))
+	for name, m := range map[string]Message{
+		"parameter of another message": &Subscribe{Params: Params{Expires: Some(time.Second)}},
+		"negative time":                &Subscribe{Params: Params{ObjectTimeout: Some(-time.Second)}},
+		"filter that ends too early":   &Subscribe{Params: Params{Filter: Some(moqt.Filter{Kind: moqt.FilterAbsoluteRange, Start: moqt.Location{Group: 2}, EndGroup: 1})}},
+		"unknown filter":               &Subscribe{Params: Params{Filter: Some(moqt.Filter{Kind: 99})}},
+		"name too long":                &Subscribe{Track: moqt.NS("a").Track(long[:4096])},
+		"token of unknown type":        &Subscribe{Params: Params{Tokens: []Token{{AliasType: 4}}}},
+		"body too long":                &Setup{Unknown: moqt.Properties{{Type: 0x9d, Bytes: []byte(long)}}},
+		"property too long":            &SubscribeOK{Properties: moqt.Properties{{Type: 1, Bytes: []byte(long + "x")}}},
+		"properties out of order":      &SubscribeOK{Properties: moqt.Properties{{Type: 4}, {Type: 2}}},
+		"known option as unknown":      &Setup{Unknown: moqt.Properties{{Type: optionPath}}},
+		"alias in setup":               &Setup{Tokens: []Token{{AliasType: TokenUseAlias}}},
+		"unknown token in setup":       &Setup{Tokens: []Token{{AliasType: 7}}},
+		"uri too long":                 &Goaway{URI: long[:maxURISize+1]},
+		"redirect missing":             &RequestError{Code: moqt.RequestRedirect},
+		"redirect with another code":   &RequestError{Redirect: Some(Redirect{})},
+		"fetch of unknown type":        &Fetch{},
+	} {
+		if b, err := profile(t, moqt.Draft18).AppendMessage([]byte("kept"), m); err == nil || string(b) != "kept" {
+			t.Errorf("%s: AppendMessage = %d bytes, %v, want an error", name, len(b), err)
+		}
+	}
+}
+
+// What has no exact form on the wire is sent as the next best.
+func TestAppendMessageAdapts(t *testing.T) {
+	p := profile(t, moqt.Draft18)
+	for _, test := range []struct {
+		name       string
+		on         On
+		sent, want Message
+	}{
+		{"no filter is silence", On{}, &Subscribe{Params: Params{Filter: Some(moqt.Filter{Kind: moqt.FilterNone})}}, &Subscribe{}},
+		{"no filter in an update", On{Request: KindSubscribe}, &RequestUpdate{Params: Params{Filter: Some(moqt.Filter{Kind: moqt.FilterNone})}},
+			&RequestUpdate{Params: Params{Filter: Some(moqt.Filter{Kind: moqt.FilterAbsoluteStart})}}},
+		{"default order", On{}, &Subscribe{Params: Params{Order: Some(moqt.OrderDefault)}}, &Subscribe{}},
+		{"times are rounded up", On{}, &Subscribe{Params: Params{ObjectTimeout: Some(time.Nanosecond), RendezvousTimeout: Some(1500 * time.Microsecond)}},
+			&Subscribe{Params: Params{ObjectTimeout: Some(time.Millisecond), RendezvousTimeout: Some(2 * time.Millisecond)}}},
+		{"options in order", onControl, &Setup{Unknown: moqt.Properties{{Type: 0x9d, Bytes: []byte{}}, {Type: 2}}},
+			&Setup{Unknown: moqt.Properties{{Type: 2}, {Type: 0x9d, Bytes: []byte{}}}}},
+		{"reason too long", onSubscribe, &RequestError{Reason: string(make([]byte, 5000))}, &RequestError{Reason: string(make([]byte, 1024))}},
+		{"reason cut between runes", onSubscribe, &RequestError{Reason: string(make([]byte, 1022)) + "€"}, &RequestError{Reason: string(make([]byte, 1022))}},
+		{"longest retry", onSubscribe, &RequestError{Retry: Some(time.Duration(1<<63 - 1))}, &RequestError{Retry: Some(fromMillis(maxMillis))}},
+	} {
+		b, err := p.AppendMessage(nil, test.sent)
+		if err != nil {
+			t.Errorf("%s: %v", test.name, err)
+			continue
+		}
+		if got, err := p.ReadMessage(NewReader(bytes.NewReader(b)), test.on); err != nil || !reflect.DeepEqual(got, test.want) {
+			t.Errorf("%s: read %+v, %v\nwant %+v", test.name, got, err, test.want)
+		}
+	}
+}
+
+func profile(t testing.TB, v moqt.Version) *Profile {
+	t.Helper()
+	p, ok := ProfileFor(v)
+	if !ok || p.Version() != v {
+		t.Fatalf("ProfileFor(%v) = %v, %v", v, p, ok)
+	}
+	return p
+}
+
+func unhex(t testing.TB, s string) []byte {
+	t.Helper()
+	b, err := hex.DecodeString(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
