@@ -243,6 +243,9 @@ func connError(err error) error {
 	if _, ok := errors.AsType[*quic.StatelessResetError](err); ok {
 		return fmt.Errorf("connection lost: the peer knows it no more: %w", err)
 	}
+	if e, ok := errors.AsType[*quic.TransportError](err); ok && e.Remote && e.ErrorCode == quic.ConnectionRefused {
+		return fmt.Errorf("the server takes no more connections now: %w", err)
+	}
 	if e, ok := errors.AsType[*quic.TransportError](err); ok && e.Remote {
 		return fmt.Errorf("connection ended by the peer's QUIC: %w", err)
 	}

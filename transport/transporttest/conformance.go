@@ -29,6 +29,7 @@ func TestConn(t *testing.T, newPair func(t *testing.T) (client, server transport
 		{"bidi stream", testBidiStream},
 		{"reset uni", testResetUni},
 		{"reset bidi", testResetBidi},
+		{"reset without a byte", testResetEmpty},
 		{"reliable boundary", testReliableBoundary},
 		{"stop uni", testStopUni},
 		{"stop bidi", testStopBidi},
@@ -55,6 +56,12 @@ func TestConn(t *testing.T, newPair func(t *testing.T) (client, server transport
 					if client.Info().Version == 0 || client.Info().Version != server.Info().Version {
 						t.Fatalf("Info().Version = %v, %v, want the same", client.Info().Version, server.Info().Version)
 					}
+					stuck := time.AfterFunc(10*time.Minute, func() {
+						t.Error("stuck for ten minutes; closing")
+						client.CloseWithError(moqt.SessionInternalError, "stuck")
+						server.CloseWithError(moqt.SessionInternalError, "stuck")
+					})
+					defer stuck.Stop()
 					if way == "client to server" {
 						tt.test(t, client, server)
 					} else {
@@ -229,6 +236,35 @@ func testResetBidi(t *testing.T, a, b transport.Conn) {
 	expectStream(t, "Read at the opening end", err, moqt.StreamExcessiveLoad, true)
 	_, err = accepted.Write([]byte("late"))
 	expectStream(t, "Write at the accepting end", err, moqt.StreamExcessiveLoad, false)
+}
+
+// testResetEmpty resets streams on which nothing was sent: the peer learns of
+// them all the same.
+func testResetEmpty(t *testing.T, a, b transport.Conn) {
+	s, err := a.OpenUniStream(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.CancelWrite(moqt.StreamGoingAway)
+	r, err := b.AcceptUniStream(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = readEnd(r)
+	expectStream(t, "Read of the unidirectional stream", err, moqt.StreamGoingAway, true)
+	bidi, err := a.OpenStream(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	bidi.CancelWrite(moqt.StreamTooFarBehind)
+	accepted, err := b.AcceptStream(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = readEnd(accepted)
+	expectStream(t, "Read of the bidirectional stream", err, moqt.StreamTooFarBehind, true)
+	write(t, accepted, "answer")
+	expect(t, bidi, "answer")
 }
 
 func testReliableBoundary(t *testing.T, a, b transport.Conn) {
