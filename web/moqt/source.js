@@ -115,7 +115,13 @@ export class Source {
 export function streamError(code) {
   const WTError = globalThis.WebTransportError;
   if (!WTError) return new StreamError(code);
-  return new WTError('cancelled', { source: 'stream', streamErrorCode: code });
+  try {
+    return new WTError('cancelled', { source: 'stream', streamErrorCode: code });
+  } catch {
+    // Chromium has the older constructor, which takes one dictionary.
+    const Older = /** @type {new (init: object) => Error} */ (/** @type {unknown} */ (WTError));
+    return new Older({ message: 'cancelled', streamErrorCode: code });
+  }
 }
 
 /** @param {unknown} err what a stream of the browser failed with */

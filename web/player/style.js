@@ -1,0 +1,47 @@
+/** The style sheet of <moq-player>. It stands in a module because a shadow tree does not see the page's. */
+export const STYLE = `
+:host {
+  display: block; position: relative; aspect-ratio: 16 / 9; overflow: hidden;
+  background: #0b0f14; color: #f3f6f9; border-radius: var(--moq-radius, 12px);
+  font: 14px/1.4 system-ui, sans-serif; --accent: #ff4d5e;
+}
+:host(:fullscreen) { border-radius: 0; }
+:host(:focus-visible) { outline: 3px solid #7ab8ff; outline-offset: 2px; }
+[hidden] { display: none !important; }
+video { width: 100%; height: 100%; object-fit: contain; display: block; }
+.shade { position: absolute; inset: 0; pointer-events: none; background: linear-gradient(transparent 70%, #000a); transition: opacity .2s; }
+.message {
+  position: absolute; inset: 0; margin: 0; display: flex; flex-direction: column; align-items: center; justify-content: center;
+  gap: .8rem; padding: 1rem 2rem 3.5rem; text-align: center; text-wrap: balance; font-size: clamp(15px, 2.4vw, 21px);
+  pointer-events: none; text-shadow: 0 1px 8px #000; background: #0b0f1499;
+}
+.message:empty { display: none; }
+:host(:is([data-state=connecting], [data-state=waiting], [data-state=reconnecting])) .message::after {
+  content: ""; width: 32px; height: 32px; border: 3px solid #fff4; border-top-color: #fff; border-radius: 50%; animation: turn 1s linear infinite;
+}
+@keyframes turn { to { transform: rotate(1turn); } }
+@media (prefers-reduced-motion: reduce) { .message::after { animation-duration: 4s !important; } }
+.bar { position: absolute; left: 0; right: 0; bottom: 0; display: flex; align-items: center; gap: 4px; padding: 8px 10px; transition: opacity .2s; }
+.space { flex: 1; }
+button {
+  all: unset; box-sizing: border-box; min-width: 40px; height: 40px; display: inline-grid; place-items: center;
+  border-radius: 8px; cursor: pointer; color: inherit;
+}
+button:hover { background: #fff2; }
+button:focus-visible, input:focus-visible { outline: 2px solid #7ab8ff; }
+svg { width: 24px; height: 24px; fill: currentColor; }
+.live { display: inline-flex; gap: 8px; align-items: center; padding: 0 12px; font-weight: 600; font-size: 13px; letter-spacing: .03em; font-variant-numeric: tabular-nums; background: #0007; }
+.live i { width: 9px; height: 9px; border-radius: 50%; background: #9aa4af; }
+:host([data-state=live]) .live i { background: var(--accent); box-shadow: 0 0 0 3px #ff4d5e44; }
+.volume { width: 84px; accent-color: #fff; }
+.stats {
+  position: absolute; top: 10px; left: 10px; max-width: calc(100% - 20px); max-height: calc(100% - 76px); overflow: auto; box-sizing: border-box;
+  margin: 0; padding: 10px 14px; display: grid; grid-template-columns: auto 1fr; gap: 2px 14px;
+  background: #0b0f14d9; border-radius: 8px; font-size: 12px; font-variant-numeric: tabular-nums;
+}
+.stats dt { color: #9fb0c0; } .stats dd { margin: 0; overflow-wrap: anywhere; }
+@media (hover: hover) {
+  :host([data-state=live]:not(:hover):not(:focus-within)) .bar > :not(.live), :host([data-state=live]:not(:hover):not(:focus-within)) .shade { opacity: 0; }
+}
+@media (max-width: 520px) { .volume { display: none; } }
+`;
