@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/tributary-live/tributary/api"
+	"github.com/tributary-live/tributary/internal/tasks"
 	"github.com/tributary-live/tributary/relay/cache"
 	"github.com/tributary-live/tributary/transport"
 	"github.com/tributary-live/tributary/transport/moqt"
@@ -112,7 +113,7 @@ type Relay struct {
 	m      *Metrics
 	ctx    context.Context
 	cancel context.CancelFunc
-	wg     sync.WaitGroup // every goroutine that belongs to no session
+	wg     tasks.Group // every goroutine that belongs to no session
 	nextID atomic.Uint64
 	up     upstreams
 
@@ -159,7 +160,7 @@ type peer struct {
 	origin  bool   // this end dialled it to get tracks
 	log     *slog.Logger
 	ctx     context.Context
-	wg      sync.WaitGroup
+	wg      tasks.Group
 	names   atomic.Int32 // announced
 	subs    atomic.Int32 // subscriptions
 	started time.Time

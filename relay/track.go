@@ -140,12 +140,15 @@ func (t *track) end(code moqt.DoneCode, why string) {
 		t.log.Close()
 		return
 	}
-	t.r.wg.Go(func() { // the sinks still read what they have not sent
+	waits := t.r.wg.Go(func() { // the sinks still read what they have not sent
 		for _, k := range sinks {
 			<-k.done
 		}
 		t.log.Close()
 	})
+	if !waits {
+		t.log.Close()
+	}
 }
 
 // fills counts the sources that are fetching the head of the running group.
@@ -252,8 +255,19 @@ func (t *track) acquire(local bool) {
 	}
 	t.mu.Unlock()
 	if seek {
-		t.r.wg.Go(t.seek)
+		t.startSeek()
 	}
+}
+
+func (t *track) startSeek() {
+	if t.r.wg.Go(t.seek) {
+		return
+	}
+	t.mu.Lock() // the relay is closing
+	t.seeking = false
+	t.pending--
+	t.changedLocked()
+	t.mu.Unlock()
 }
 
 // reseek is how often a track that comes from other relays, or has lost its
@@ -313,7 +327,7 @@ func (t *track) attachRelay(o api.Origin) {
 	}
 	t.pending++
 	t.mu.Unlock()
-	t.r.wg.Go(func() {
+	began := t.r.wg.Go(func() {
 		up, err := t.r.up.get(t.ctx, o.URL)
 		if err == nil && up.peer.node == t.r.cfg.Node && t.r.cfg.Node != "" {
 			t.r.up.put(up)
@@ -339,7 +353,14 @@ func (t *track) attachRelay(o api.Origin) {
 		s.subscribe()
 		t.r.up.put(up)
 	})
+	if !began {
+		t.mu.Lock()
+		t.pending--
+		t.mu.Unlock()
+	}
 }
+
+var errGone = errors.New("the publisher's session has ended")
 
 // attach subscribes at a publisher of this relay.
 func (t *track) attach(p *peer, a *announcement) {
@@ -349,8 +370,8 @@ func (t *track) attach(p *peer, a *announcement) {
 		s.announced = a
 	}
 	t.mu.Unlock()
-	if s != nil {
-		p.wg.Go(s.subscribe)
+	if s != nil && !p.wg.Go(s.subscribe) {
+		t.lost(s, false, errGone)
 	}
 }
 
@@ -440,7 +461,7 @@ func (t *track) reacquire() {
 		t.attach(a.p, a)
 	}
 	if seek {
-		t.r.wg.Go(t.seek)
+		t.startSeek()
 	}
 }
 

@@ -46,7 +46,10 @@ func (u *upstreams) get(ctx context.Context, url string) (*upstream, error) {
 	if up == nil {
 		up = &upstream{url: url, ready: make(chan struct{})}
 		u.byURL[url] = up
-		u.r.wg.Go(func() { u.dial(up) })
+		if !u.r.wg.Go(func() { u.dial(up) }) {
+			up.err = errors.New("relay: shutting down")
+			close(up.ready)
+		}
 	}
 	up.users++
 	if up.idle != nil {

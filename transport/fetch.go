@@ -111,7 +111,7 @@ func (s *Session) Join(ctx context.Context, name moqt.TrackName, back uint64, o 
 	fetched := make(chan result, 1)
 	fctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	s.wg.Go(func() {
+	begun := s.wg.Go(func() {
 		select {
 		case joined := <-ids:
 			f, err := s.fetch(fctx, moqt.Ascending, func(id uint64) *wire.Fetch {
@@ -122,6 +122,10 @@ func (s *Session) Join(ctx context.Context, name moqt.TrackName, back uint64, o 
 			fetched <- result{nil, fctx.Err()}
 		}
 	})
+	if !begun {
+		s.forget(t)
+		return nil, nil, s.cause()
+	}
 	if _, err = s.subscribe(ctx, t, p, func(id uint64) { ids <- id }); err != nil {
 		cancel()
 		if r := <-fetched; r.f != nil {
@@ -367,7 +371,7 @@ func (s *Session) resolveJoin(rs *requestStream, m *wire.Fetch, r *FetchRequest)
 		set := s.aliasSet
 		t, known := s.subscribes[m.JoiningID]
 		seen := s.peerIDs.has(m.JoiningID) || m.JoiningID%2 != s.peerIDs.next%2
-		accepted := known && (t.accepted || t.rs.ours)
+		accepted := t != nil && (t.accepted || t.rs.ours)
 		s.mu.Unlock()
 		switch {
 		case accepted:
@@ -413,8 +417,8 @@ type FetchInfo struct {
 	Properties moqt.Properties
 }
 
-// FetchWriter writes the answer to a fetch. Its methods must not be called
-// concurrently.
+// FetchWriter writes the answer to a fetch. Its methods, except Cancel, must
+// not be called concurrently.
 type FetchWriter struct {
 	rs   *requestStream
 	st   SendStream
@@ -485,7 +489,8 @@ func (w *FetchWriter) Close() error {
 	return err
 }
 
-// Cancel resets the answer.
+// Cancel resets the answer. It may be called concurrently with the other
+// methods, which then fail.
 func (w *FetchWriter) Cancel(code moqt.StreamCode) {
 	w.st.CancelWrite(code)
 	w.rs.abort(code, &StreamError{Code: code})

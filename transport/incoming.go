@@ -82,6 +82,13 @@ func (s *Session) serveRequest(st Stream) {
 		s.end(err)
 		return
 	}
+	if rs.kind == wire.KindSubscribe {
+		// From the moment its id counts as used, a joining fetch that names it
+		// must find that it is on its way.
+		s.mu.Lock()
+		s.subscribes[rs.id] = nil
+		s.mu.Unlock()
+	}
 	if s.takeID(rs.id) != nil {
 		return
 	}
@@ -92,12 +99,18 @@ func (s *Session) serveRequest(st Stream) {
 	}
 	s.mu.Unlock()
 	if full {
+		s.mu.Lock()
+		delete(s.subscribes, rs.id)
+		s.mu.Unlock()
 		rs.reject(moqt.RequestExcessiveLoad, fmt.Sprintf("more than %d requests are open on this session", s.cfg.Limits.MaxRequests), time.Second)
 		return
 	}
 	defer func() {
 		s.mu.Lock()
 		s.openPeer--
+		if t, mine := s.subscribes[rs.id]; mine && t == nil {
+			delete(s.subscribes, rs.id)
+		}
 		s.announceLocked()
 		s.mu.Unlock()
 	}()

@@ -30,7 +30,9 @@ func (s *Session) Announce(ctx context.Context, ns moqt.Namespace) (*Announcemen
 	if _, ok := m.(*wire.RequestOK); !ok {
 		return nil, rs.unexpected(m)
 	}
-	s.wg.Go(func() { rs.followToEnd() })
+	if !s.wg.Go(rs.followToEnd) {
+		return nil, s.cause()
+	}
 	return &Announcement{rs, ns}, nil
 }
 
@@ -150,7 +152,9 @@ func (s *Session) WatchNamespaces(ctx context.Context, prefix moqt.Namespace) (*
 		return nil, rs.unexpected(m)
 	}
 	n := &NamespaceReader{rs: rs, prefix: prefix, live: make(map[moqt.Namespace]struct{}), wake: make(chan struct{}, 1)}
-	s.wg.Go(n.run)
+	if !s.wg.Go(n.run) {
+		return nil, s.cause()
+	}
 	return n, nil
 }
 

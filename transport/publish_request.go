@@ -61,6 +61,18 @@ func (s *Session) servePublish(rs *requestStream, m *wire.Publish) {
 	t.Close()
 }
 
+// Reject refuses the request. The peer may then offer the track anew at once.
+func (r *PublishRequest) Reject(code moqt.RequestCode, reason string) error {
+	r.t.s.forget(r.t)
+	return r.incoming.Reject(code, reason)
+}
+
+// RejectRetry is Reject with a time after which to ask again.
+func (r *PublishRequest) RejectRetry(code moqt.RequestCode, reason string, retry time.Duration) error {
+	r.t.s.forget(r.t)
+	return r.incoming.RejectRetry(code, reason, retry)
+}
+
 // Accept answers PUBLISH_OK and returns the reader of the track. The options
 // are as for [Session.Subscribe]; Paused asks the peer to hold objects back.
 func (r *PublishRequest) Accept(o *SubscribeOptions) (*TrackReader, error) {

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/tributary-live/tributary/internal/tasks"
 	"github.com/tributary-live/tributary/transport/moqt"
 	"github.com/tributary-live/tributary/transport/wire"
 )
@@ -29,7 +30,7 @@ type Session struct {
 	log     *slog.Logger
 	cancel  context.CancelCauseFunc
 	ctx     context.Context
-	wg      sync.WaitGroup // every goroutine of the session; Close waits
+	wg      tasks.Group // every goroutine of the session; Close waits
 
 	control   SendStream // guarded by controlMu for writing
 	controlMu sync.Mutex

@@ -158,7 +158,10 @@ func (s *Session) subscribe(ctx context.Context, t *TrackReader, p wire.Params, 
 	if err := s.learn(t, ok.Alias); err != nil {
 		return nil, err
 	}
-	s.wg.Go(t.run)
+	if !s.wg.Go(t.run) {
+		s.forget(t)
+		return nil, s.cause()
+	}
 	return t, nil
 }
 

@@ -136,9 +136,13 @@ func (s *Session) Publish(ctx context.Context, name moqt.TrackName, o *PublishOp
 		t.state.Forward = true
 	}
 	t.mu.Unlock()
-	s.wg.Go(func() {
+	begun := s.wg.Go(func() {
 		t.run(context.AfterFunc(rs.st.Context(), func() { rs.cancel(&StreamError{Code: moqt.StreamCancelled, Remote: true}) }))
 	})
+	if !begun {
+		s.leave(t)
+		return nil, s.cause()
+	}
 	return t, nil
 }
 
@@ -166,6 +170,29 @@ func (s *Session) leave(t *TrackWriter) {
 	}
 }
 
+// enterSoon is enter for a subscriber that may have cancelled a subscription to
+// the same track a moment ago: its cancel and its new request are on different
+// streams and can be seen in either order.
+func (s *Session) enterSoon(t *TrackWriter) bool {
+	const soon = 250 * time.Millisecond
+	if s.enter(t) {
+		return true
+	}
+	s.mu.Lock()
+	old := s.writers[t.name]
+	s.mu.Unlock()
+	if old != nil {
+		late := time.NewTimer(soon)
+		defer late.Stop()
+		select {
+		case <-old.rs.ctx.Done():
+			s.leave(old)
+		case <-late.C:
+		}
+	}
+	return s.enter(t)
+}
+
 // SubscribeRequest is the peer's wish to get a track (SUBSCRIBE).
 type SubscribeRequest struct {
 	incoming
@@ -191,7 +218,7 @@ func (s *Session) serveSubscribe(rs *requestStream, m *wire.Subscribe) {
 		return
 	}
 	t := s.newTrackWriter(rs, m.Track, nil)
-	if !s.enter(t) {
+	if !s.enterSoon(t) {
 		rs.reject(moqt.RequestDuplicateSubscription, "the track is subscribed on this session already", -1)
 		return
 	}
@@ -211,6 +238,18 @@ func (s *Session) serveSubscribe(rs *requestStream, m *wire.Subscribe) {
 	if s.offer(rs, r) {
 		t.run(nil)
 	}
+}
+
+// Reject refuses the request. The peer may then ask anew at once.
+func (r *SubscribeRequest) Reject(code moqt.RequestCode, reason string) error {
+	r.s.leave(r.t)
+	return r.incoming.Reject(code, reason)
+}
+
+// RejectRetry is Reject with a time after which to ask again.
+func (r *SubscribeRequest) RejectRetry(code moqt.RequestCode, reason string, retry time.Duration) error {
+	r.s.leave(r.t)
+	return r.incoming.RejectRetry(code, reason, retry)
 }
 
 // Accept answers SUBSCRIBE_OK and returns the writer of the subscription. The

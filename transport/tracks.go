@@ -29,7 +29,9 @@ func (s *Session) SubscribeTracks(ctx context.Context, prefix moqt.Namespace) (*
 		return nil, rs.unexpected(m)
 	}
 	t := &TracksReader{rs: rs, prefix: prefix, skipped: make(chan moqt.TrackName, 16)}
-	s.wg.Go(t.run)
+	if !s.wg.Go(t.run) {
+		return nil, s.cause()
+	}
 	return t, nil
 }
 
