@@ -2,6 +2,7 @@ package wire
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 )
 
@@ -63,11 +64,13 @@ func (p *Profile) readBody(r *Reader, c *messageCodec, on On) (Message, error) {
 	d := decoder{p: p, on: on, b: body}
 	m := c.decode(&d)
 	r.pos += size
+	r.shrink()
 	if d.err == nil && len(d.b) > 0 {
 		d.fail(violation("Message Length", "%d bytes too many", len(d.b)))
 	}
-	if d.err != nil {
-		return nil, fmt.Errorf("%v: %w", c.kind, d.err)
+	var e *Error
+	if errors.As(d.err, &e) {
+		return nil, &Error{Code: e.Code, Field: c.kind.String() + " " + e.Field, Err: e.Err}
 	}
-	return m, nil
+	return m, d.err
 }

@@ -112,13 +112,3 @@ func TestFetchEncoderIsShort(t *testing.T) {
 		}
 	}
 }
-
-func ExampleFetchEncoder() {
-	p, _ := ProfileFor(moqt.Draft18)
-	e := p.FetchEncoder(moqt.Ascending)
-	b := p.AppendFetchHeader(nil, &FetchHeader{RequestID: 4})
-	b, _ = e.Append(b, &FetchObject{Location: moqt.Location{Group: 9}, Priority: 128, Size: 2})
-	b = append(b, "hi"...)
-	fmt.Printf("%x\n", b)
-	// Output: 05041c090080026869
-}

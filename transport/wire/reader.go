@@ -4,7 +4,7 @@ import "io"
 
 const (
 	readerSize     = 2 << 10  // what most headers and control messages fit into
-	readerKeepSize = 16 << 10 // a buffer that grew past this is not kept for the next stream
+	readerKeepSize = 16 << 10 // a buffer that grew past this is not kept
 	maxEmptyReads  = 100
 )
 
@@ -26,8 +26,17 @@ func NewReader(r io.Reader) *Reader {
 // Reset makes r read src, as if new. What was buffered is dropped.
 func (r *Reader) Reset(src io.Reader) {
 	r.src, r.pos, r.end, r.err = src, 0, 0, nil
-	if len(r.buf) > readerKeepSize || len(r.buf) == 0 {
+	r.shrink()
+	if len(r.buf) == 0 { // the zero Reader
 		r.buf = make([]byte, readerSize)
+	}
+}
+
+// shrink gives a buffer back that a large message has made, so that a stream
+// which lives long does not hold it.
+func (r *Reader) shrink() {
+	if len(r.buf) > readerKeepSize && r.pos == r.end {
+		r.buf, r.pos, r.end = make([]byte, readerSize), 0, 0
 	}
 }
 

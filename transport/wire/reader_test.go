@@ -77,6 +77,7 @@ func TestReaderKeepsErrors(t *testing.T) {
 	if err := r.Discard(1); err != reset {
 		t.Errorf("Discard: %v, want the stream's own error", err)
 	}
+	r = new(Reader)
 	r.Reset(strings.NewReader("\x10"))
 	if v, err := draft18.readVarint(r); v != 0x10 || err != nil {
 		t.Errorf("after Reset: readVarint = %d, %v", v, err)
@@ -104,8 +105,13 @@ func TestReaderGrowsAndShrinks(t *testing.T) {
 	if len(r.buf) > 2*maxMessageSize {
 		t.Errorf("the buffer grew to %d for %d bytes", len(r.buf), maxMessageSize)
 	}
-	r.Reset(bytes.NewReader(nil))
+	r.Reset(bytes.NewReader(message(0x10, prefixed(string(body[:8000])), []byte{0})))
 	if len(r.buf) > readerKeepSize {
-		t.Errorf("a buffer of %d bytes is kept", len(r.buf))
+		t.Errorf("a buffer of %d bytes is kept for the next stream", len(r.buf))
+	}
+	option := message(setupType, AppendVarint(nil, 0x9d), prefixed(string(body[:60000])))
+	r.Reset(bytes.NewReader(option))
+	if _, err := draft18.ReadMessage(r, onControl); err != nil || len(r.buf) > readerKeepSize {
+		t.Errorf("after a large message: %v, a buffer of %d bytes is kept", err, len(r.buf))
 	}
 }

@@ -66,6 +66,8 @@ func (p *Profile) appendVarint(b []byte, v uint64) []byte { return AppendVarint(
 
 func (p *Profile) parseVarint(b []byte) (v uint64, n int) { return ParseVarint(b) }
 
+func (p *Profile) varintLen(first byte) int { return varintLen(first) }
+
 func (p *Profile) varintSize(v uint64) int { return varintSize(v) }
 
 // readVarint reads an integer from a stream. It returns io.EOF only if the
@@ -78,7 +80,7 @@ func (p *Profile) readVarint(r *Reader) (uint64, error) {
 	if err := r.fill(1); err != nil {
 		return 0, err
 	}
-	if err := r.fill(varintLen(r.buf[r.pos])); err != nil {
+	if err := r.fill(p.varintLen(r.buf[r.pos])); err != nil {
 		return 0, inside("integer", err)
 	}
 	v, n := p.parseVarint(r.buf[r.pos:r.end])
