@@ -95,6 +95,7 @@ func TestLimitsOfObjects(t *testing.T) {
 		{"object of the limit", subgroup([]byte{0, 0}, AppendVarint(nil, 1000)), nil},
 		{"object over the limit", subgroup([]byte{0, 0}, AppendVarint(nil, 1001)), ErrTooLarge},
 		{"object of 2^64-1", subgroup([]byte{0, 0}, huge), ErrTooLarge},
+		{"properties of the limit", subgroup(append([]byte{0, 100, 1, 98}, make([]byte, 98)...), []byte{1}), nil},
 		{"properties over the limit", subgroup([]byte{0}, AppendVarint(nil, 101)), ErrTooLarge},
 		{"properties of 2^64-1", subgroup([]byte{0}, huge), ErrTooLarge},
 		{"fetched object over the limit", fetch([]byte{0x1c, 0, 0, 0}, AppendVarint(nil, 1001)), ErrTooLarge},
