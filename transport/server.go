@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/quic-go/quic-go"
 )
 
 // Handler serves sessions.
@@ -41,6 +43,8 @@ type Server struct {
 	// CheckOrigin decides which web pages may connect. If nil, all may: a
 	// player can be on any site, and a session shows nothing of its user.
 	CheckOrigin func(*http.Request) bool
+	// QUIC is as [Dialer.QUIC].
+	QUIC *quic.Config
 
 	mu        sync.Mutex
 	listeners map[*Listener]struct{}
@@ -65,7 +69,7 @@ func (s *Server) ListenAndServe(ctx context.Context) error {
 // Serve serves the sessions that come to pc, which it closes, until ctx ends or
 // the server is closed.
 func (s *Server) Serve(ctx context.Context, pc net.PacketConn) error {
-	l, err := Listen(pc, s.TLSConfig, &ListenConfig{Config: &s.Config, CheckOrigin: s.CheckOrigin, HTTP: s.HTTP})
+	l, err := Listen(pc, s.TLSConfig, &ListenConfig{Config: &s.Config, CheckOrigin: s.CheckOrigin, HTTP: s.HTTP, QUIC: s.QUIC})
 	if err != nil {
 		pc.Close()
 		return err
