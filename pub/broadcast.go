@@ -12,7 +12,7 @@ import (
 )
 
 // Broadcast is a namespace with its tracks, as one or more sessions publish it.
-// It holds the running group of each track and the one before, so that a
+// It holds the running group of each track and those before, so that a
 // session which comes later, and a relay that joins in the middle of a group,
 // get the group from its start. Its methods may be called concurrently.
 type Broadcast struct {

@@ -148,3 +148,16 @@ func moveOffset(b box, by uint32) error {
 	binary.BigEndian.PutUint32(field, binary.BigEndian.Uint32(field)+by)
 	return nil
 }
+
+// Renumber gives a chunk another track ID. It writes into chunk, and returns it
+// untouched if it has that ID already. The chunk is as for [Retime].
+func Renumber(chunk []byte, track uint32) ([]byte, error) {
+	p, err := findTimes(chunk)
+	if err != nil {
+		return nil, err
+	}
+	if id := p.tfhd.body()[4:8]; binary.BigEndian.Uint32(id) != track {
+		binary.BigEndian.PutUint32(id, track)
+	}
+	return chunk, nil
+}

@@ -1,0 +1,194 @@
+package pub
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/tributary-live/tributary/pub/fmp4"
+	"github.com/tributary-live/tributary/transport"
+	"github.com/tributary-live/tributary/transport/moqt"
+)
+
+// Source is where media comes from: a [*fmp4.Reader] or [*fmp4.Looper].
+type Source interface {
+	Init() (*fmp4.Init, error)
+	Next() (*fmp4.Chunk, error)
+}
+
+// PublisherConfig says what a Publisher publishes and where.
+type PublisherConfig struct {
+	// Namespace is the broadcast's name. It is required.
+	Namespace moqt.Namespace
+	// Source is the media. It is required.
+	Source Source
+	// Packager says how it is cut into groups. A FirstGroup of 0 is replaced by
+	// the wall clock in milliseconds.
+	Packager PackagerConfig
+	// Ahead is how far media may run before the clock: what comes faster than
+	// it plays is held back beyond that.
+	Ahead time.Duration
+	// Dial opens a session with the relay. It is required.
+	Dial func(ctx context.Context) (*transport.Session, error)
+	// Logger gets what the publisher has to say. If nil, nothing is logged.
+	Logger *slog.Logger
+}
+
+// Publisher publishes one broadcast to one relay, and goes on when the relay
+// comes back.
+type Publisher struct {
+	cfg       PublisherConfig
+	log       *slog.Logger
+	broadcast *Broadcast
+}
+
+// NewPublisher returns a publisher; Run does the work.
+func NewPublisher(c PublisherConfig) *Publisher {
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Packager.FirstGroup == 0 {
+		c.Packager.FirstGroup = uint64(time.Now().UnixMilli())
+	}
+	return &Publisher{cfg: c, log: c.Logger, broadcast: NewBroadcast(c.Namespace)}
+}
+
+// drainTime bounds the wait for subscribers to read the end of a broadcast.
+const drainTime = 5 * time.Second
+
+// Run connects, publishes until the source ends, and waits until what was
+// published last is delivered. The first connection must succeed; after that a
+// relay that goes away is dialled again for as long as it takes. An error of
+// the source, or of a relay that refuses the broadcast for good, ends it.
+func (p *Publisher) Run(ctx context.Context) error {
+	sess, err := p.cfg.Dial(ctx)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel(nil)
+	serving := make(chan struct{})
+	wg.Go(func() {
+		defer close(serving)
+		cancel(p.serve(ctx, sess))
+	})
+	media := make(chan error, 1)
+	// Reading cannot be interrupted where the source is a pipe, so nobody waits
+	// for this goroutine; it ends with the source.
+	go func() { media <- p.feed(ctx) }()
+	select {
+	case err = <-media:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	if err != nil && ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	p.broadcast.End()
+	drain, stop := context.WithTimeout(ctx, drainTime)
+	defer stop()
+	p.broadcast.Drain(drain)
+	cancel(nil)
+	<-serving
+	return err
+}
+
+// serve keeps a session with the relay. It returns why there can be none.
+func (p *Publisher) serve(ctx context.Context, sess *transport.Session) error {
+	wait := time.Duration(0)
+	for {
+		if sess != nil {
+			began := time.Now()
+			p.log.Info("publishing", "ns", p.cfg.Namespace, "remote", sess.Info().RemoteAddr)
+			err := p.broadcast.Serve(ctx, sess)
+			sess.Close()
+			var refused *transport.RequestError
+			switch {
+			case ctx.Err() != nil:
+				return context.Cause(ctx)
+			case errors.Is(err, ErrNameTaken):
+				return fmt.Errorf("the relay refuses %s: %w; choose another name with --name", p.cfg.Namespace.Slashed(), err)
+			case errors.As(err, &refused) && refused.RetryAfter < 0 && refused.Code != moqt.RequestGoingAway:
+				return err
+			}
+			p.log.Warn("relay lost", "err", err)
+			if time.Since(began) > redialMost {
+				wait = 0
+			}
+		}
+		wait = min(max(2*wait, redialFirst), redialMost)
+		t := time.NewTimer(wait/2 + rand.N(wait/2+1))
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			t.Stop()
+			return context.Cause(ctx)
+		}
+		var err error
+		if sess, err = p.cfg.Dial(ctx); err != nil {
+			p.log.Warn("relay not reached", "err", err)
+			sess = nil
+		}
+	}
+}
+
+const (
+	redialFirst = 250 * time.Millisecond
+	redialMost  = 5 * time.Second
+)
+
+// feed reads the source to its end.
+func (p *Publisher) feed(ctx context.Context) error {
+	in, err := p.cfg.Source.Init()
+	if err != nil {
+		return err
+	}
+	pk, err := NewPackager(in, p.cfg.Packager)
+	if err != nil {
+		return err
+	}
+	priority := make(map[string]moqt.Priority)
+	for _, t := range pk.Tracks() {
+		priority[t.Name] = t.Priority
+	}
+	scale := make(map[uint32]uint32)
+	for _, t := range in.Tracks {
+		scale[t.ID] = t.Timescale
+		p.log.Info("track", "track", t.Codec, "group", p.cfg.Packager.FirstGroup)
+	}
+	pace := pace{ahead: p.cfg.Ahead}
+	for {
+		c, err := p.cfg.Source.Next()
+		if err != nil {
+			p.append(pk.Flush(), priority)
+			if err == io.EOF {
+				s := pk.Stats()
+				p.log.Info("input ended", "objects", s.Objects, "dropped", s.Dropped)
+				return nil
+			}
+			return err
+		}
+		if !pace.wait(ctx, mediaTime(c.DTS, scale[c.Track])) {
+			return ctx.Err()
+		}
+		p.append(pk.Add(c), priority)
+	}
+}
+
+func (p *Publisher) append(items []Item, priority map[string]moqt.Priority) {
+	for _, i := range items {
+		t := p.broadcast.Track(i.Track, priority[i.Track])
+		t.Append(i.Group, i.Data)
+		if i.Last {
+			t.CloseGroup()
+		}
+	}
+}
