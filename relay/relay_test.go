@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -255,6 +256,42 @@ func TestJoinServesRunningGroupFromCache(t *testing.T) {
 		defer p.mu.Unlock()
 		if p.fetched != 1 {
 			t.Errorf("publisher was fetched from %d times, want once", p.fetched)
+		}
+	})
+}
+
+// The head of the running group comes by FETCH and the rest by the
+// subscription; to a subscriber that is one stream.
+func TestJoinedGroupIsOneStream(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRelay(t, relay.Config{})
+		p := publish(t, connect(t, r, nil), track)
+		synctest.Wait()
+		for id := range uint64(3) {
+			p.write(10, id)
+		}
+		tr, err := connect(t, r, nil).Subscribe(t.Context(), track, &transport.SubscribeOptions{Filter: moqt.Filter{Kind: moqt.FilterNone}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		p.write(10, 3)
+		synctest.Wait()
+		p.write(11, 0) // ends group 10
+		sg, err := tr.AcceptSubgroup(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if h := sg.Header(); h.Group != 10 || !h.First {
+			t.Errorf("Header() = %+v, want group 10 from its first object", h)
+		}
+		for id := range uint64(4) {
+			if o, err := sg.ReadObject(); err != nil || o.Object != id {
+				t.Fatalf("ReadObject() = %v, %v, want object %d", o.Location, err, id)
+			}
+		}
+		if o, err := sg.ReadObject(); err != io.EOF {
+			t.Errorf("ReadObject() = %v, %v, want io.EOF", o.Location, err)
 		}
 	})
 }

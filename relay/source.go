@@ -224,8 +224,8 @@ func (s *source) pump(ctx context.Context, sg *transport.SubgroupReader) error {
 		sg.Cancel(moqt.StreamCancelled)
 		return s.judge(false, err)
 	}
-	s.relieve(sg.Header())
 	defer w.Abort() // nothing, after Close
+	relieved := false
 	var chunk []byte
 	for {
 		o, size, err := sg.Next()
@@ -257,6 +257,10 @@ func (s *source) pump(ctx context.Context, sg *transport.SubgroupReader) error {
 		}
 		if err := s.judge(fresh, err); err != nil {
 			return err
+		}
+		if !relieved { // not before this stream has gone on where the head ends
+			relieved = true
+			s.relieve(sg.Header())
 		}
 	}
 }
