@@ -37,7 +37,7 @@ func (s *Source) admit(o *moqt.Object, size int64, w *Writer) (admission, error)
 	if size > t.opts.MaxObjectBytes {
 		return a, fmt.Errorf("cache: object %v: payload of %d bytes: %w", o.Location, size, ErrLimit)
 	}
-	if err := t.reserve(objectCost + min(size, firstPiece) + propertiesCost(o.Properties)); err != nil {
+	if err := t.reserve(objectCost+min(size, firstPiece)+propertiesCost(o.Properties), o.Group); err != nil {
 		return a, err
 	}
 	loc := o.Location

@@ -15,8 +15,8 @@ type Cursor struct {
 	asked uint64 // first object id the reader asked for
 	from  uint64 // first object id still wanted
 
-	start *Object // where the walk begins
-	at    *Object // the last object passed, nil before the first
+	start *Object // where the walk begins, while at is nil
+	at    *Object // the last object passed
 	short bool    // objects that should have been delivered were not
 }
 
@@ -113,7 +113,7 @@ func (c *Cursor) step() (o *Object, cut bool) {
 		if next == lost {
 			return nil, true
 		}
-		c.at = next
+		c.at, c.start = next, nil
 		if id := next.id(); id >= c.from {
 			// Object ids of a run rise, so the last one there is ends it.
 			c.from = id + 1

@@ -25,7 +25,7 @@ func (t *Track) shrink(now time.Time) {
 	// With nothing to pay with, an old debt would fall on the next groups.
 	t.debt = min(t.debt, t.bytes)
 	if t.bytes > 2*t.opts.MaxBytes {
-		t.squeeze(t.bytes - 2*t.opts.MaxBytes)
+		t.squeeze(t.bytes-2*t.opts.MaxBytes, 0)
 	}
 	if len(t.groups) > keepGroups && t.age == nil && !t.closed {
 		t.age = time.AfterFunc(t.groups[0].since.Add(t.opts.MaxAge).Sub(now), t.aged)
@@ -42,8 +42,8 @@ func (t *Track) aged() {
 	}
 }
 
-// reserve makes sure that n bytes more fit into the Budget.
-func (t *Track) reserve(n int64) error {
+// reserve makes sure that n bytes more of group fit into the Budget.
+func (t *Track) reserve(n int64, group uint64) error {
 	b := t.opts.Budget
 	if b == nil || b.over(n) <= 0 {
 		return nil
@@ -52,7 +52,7 @@ func (t *Track) reserve(n int64) error {
 		t.evict(t.groups[0], runEvicted)
 	}
 	if over := b.over(n); over > 0 {
-		t.squeeze(over)
+		t.squeeze(over, group)
 	}
 	if b.over(n) > 0 {
 		return fmt.Errorf("cache: %d bytes more than the %d of all tracks: %w", n, b.capacity, ErrLimit)
@@ -61,10 +61,11 @@ func (t *Track) reserve(n int64) error {
 }
 
 // squeeze frees n bytes or more, if need be from what is otherwise kept: all
-// groups but the newest, then the older part of that.
-func (t *Track) squeeze(n int64) {
+// groups but the newest, which group may be about to become, then the older
+// part of that.
+func (t *Track) squeeze(n int64, group uint64) {
 	target := t.bytes - n
-	for len(t.groups) > 1 && t.bytes > target {
+	for len(t.groups) > 0 && t.bytes > target && (len(t.groups) > 1 || t.groups[0].id < group) {
 		t.evict(t.groups[0], runEvicted)
 	}
 	if len(t.groups) == 1 && t.bytes > target {
@@ -165,6 +166,8 @@ func (t *Track) endEvicted(r *run, state uint32) {
 	r.state.Store(state)
 	r.head.Store(lost)
 	r.sg.drop(r)
+	// A reader that stands somewhere in the run must not keep its end alive.
+	r.tail, r.before = nil, nil
 	t.ring(&r.bell)
 }
 

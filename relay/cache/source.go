@@ -2,6 +2,7 @@ package cache
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tributary-live/tributary/transport/moqt"
@@ -113,11 +114,8 @@ func (s *Source) fail(err error) {
 	}
 	s.err = err
 	t := s.track
-	for i, v := range t.sources {
-		if v == s {
-			t.sources = append(t.sources[:i], t.sources[i+1:]...)
-			break
-		}
+	if i := slices.Index(t.sources, s); i >= 0 {
+		t.sources = slices.Delete(t.sources, i, i+1)
 	}
 	for w := range s.writers {
 		w.leave()

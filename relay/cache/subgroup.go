@@ -1,6 +1,10 @@
 package cache
 
-import "github.com/tributary-live/tributary/transport/moqt"
+import (
+	"slices"
+
+	"github.com/tributary-live/tributary/transport/moqt"
+)
 
 // subgroup is what the sources agree on of one subgroup, and the runs its
 // objects are in. It is guarded by Track.mu.
@@ -35,7 +39,8 @@ func (sg *subgroup) place(o *Object, w *Writer, prev uint64, had bool) {
 		return
 	}
 	if len(sg.open) >= maxOpenRuns {
-		sg.abandon(sg.open[0])
+		// The shortest goes: the one that matters to subscribers has grown.
+		sg.abandon(slices.MinFunc(sg.open, func(p, q *run) int { return p.count - q.count }))
 	}
 	r := &run{sg: sg, first: w.head.First && !had}
 	r.push(o)
@@ -89,16 +94,7 @@ func (sg *subgroup) sustained(r *run) bool {
 // expected reports whether there is a source that has not brought anything of
 // this subgroup yet.
 func (sg *subgroup) expected() bool {
-next:
-	for _, s := range sg.track.sources {
-		for _, id := range sg.brought {
-			if id == s.id {
-				continue next
-			}
-		}
-		return true
-	}
-	return false
+	return slices.ContainsFunc(sg.track.sources, func(s *Source) bool { return !slices.Contains(sg.brought, s.id) })
 }
 
 // splice appends to r the hidden runs that turn out to follow it.
@@ -149,11 +145,8 @@ func (sg *subgroup) passed(w *Writer, prev uint64) {
 
 // leave takes an ended stream away.
 func (sg *subgroup) leave(w *Writer) {
-	for i, v := range sg.writers {
-		if v == w {
-			sg.writers = append(sg.writers[:i], sg.writers[i+1:]...)
-			break
-		}
+	if i := slices.Index(sg.writers, w); i >= 0 {
+		sg.writers = slices.Delete(sg.writers, i, i+1)
 	}
 	var buf [maxOpenRuns]*run
 	for _, r := range append(buf[:0], sg.open...) {
@@ -266,11 +259,8 @@ func (sg *subgroup) announce(r *run) {
 
 // drop takes r out of the open runs.
 func (sg *subgroup) drop(r *run) {
-	for i, q := range sg.open {
-		if q == r {
-			sg.open = append(sg.open[:i], sg.open[i+1:]...)
-			return
-		}
+	if i := slices.Index(sg.open, r); i >= 0 {
+		sg.open = slices.Delete(sg.open, i, i+1)
 	}
 }
 
@@ -282,20 +272,13 @@ func (sg *subgroup) forget() {
 	}
 }
 
-// joinedBy notes that source id brings objects of the subgroup.
+// joinedBy adds an open stream that brings objects of the subgroup.
 func (sg *subgroup) joinedBy(w *Writer) {
 	sg.writers = append(sg.writers, w)
-	for _, id := range sg.brought {
-		if id == w.source.id {
-			return
-		}
+	if slices.Contains(sg.brought, w.source.id) {
+		return
 	}
 	// Sources that are gone cannot be expected either: their ids make room.
-	live := sg.brought[:0]
-	for _, id := range sg.brought {
-		if sg.track.live(id) {
-			live = append(live, id)
-		}
-	}
-	sg.brought = append(live, w.source.id)
+	sg.brought = slices.DeleteFunc(sg.brought, func(id uint64) bool { return !sg.track.live(id) })
+	sg.brought = append(sg.brought, w.source.id)
 }

@@ -264,6 +264,7 @@ func (w *Writer) adopt(o *Object, payload []byte) error {
 		return w.source.fault(o.source, o.Meta.Location, "other payload")
 	}
 	t.stats.DuplicateBytes += uint64(len(have))
+	payload = payload[:len(payload):len(payload)]
 	grown := int64(len(payload) - cap(have))
 	o.part.data.Store(&payload)
 	o.cost += grown
