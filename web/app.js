@@ -3,10 +3,11 @@
 // The broadcast is named by the address: ?play=a/b/c or #a/b/c. Where none is
 // named and exactly one is live, that one is played.
 
-import { Session } from './moqt/session.js';
-import { certificateHashes, parseAddress } from './player/address.js';
+import { certificateHashes, dial, parseAddress } from './player/address.js';
 import { missing } from './player/support.js';
 import './player/element.js';
+
+/** @import {Session} from './moqt/session.js' */
 
 const MIN_WAIT_MS = 250;
 const MAX_WAIT_MS = 5000;
@@ -117,7 +118,7 @@ async function main() {
   const { relay, fingerprints } = parseAddress('/', location.href);
   for (let wait = MIN_WAIT_MS; ; wait = Math.min(MAX_WAIT_MS, wait * 2)) {
     try {
-      const session = await Session.connect(relay, { hashes: await certificateHashes(fingerprints) });
+      const session = await dial(relay, { hashes: await certificateHashes(fingerprints) });
       wait = MIN_WAIT_MS;
       await watch(session);
       byId('relay').textContent = 'reconnecting to the relay';

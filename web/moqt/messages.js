@@ -45,7 +45,7 @@ const MAX_URI_SIZE = 8192;
 /** @typedef {{type: 'FETCH_OK', endOfTrack: boolean, end: Location, params: Params, properties: KeyValue[]}} FetchOk */
 /** @typedef {{type: 'NAMESPACE' | 'NAMESPACE_DONE', suffix: string[]}} NamespaceChange */
 /** @typedef {SubscribeOk | RequestOk | Refusal | PublishDone | FetchOk | NamespaceChange | Goaway} Answer */
-/** @typedef {'SUBSCRIBE' | 'FETCH' | 'SUBSCRIBE_NAMESPACE'} RequestKind the requests this client makes */
+/** @typedef {'SUBSCRIBE' | 'FETCH' | 'SUBSCRIBE_NAMESPACE' | 'TRACK_STATUS'} RequestKind the requests this client makes */
 
 /**
  * Frames a message: type, 16 bit length, payload.
@@ -130,6 +130,18 @@ export function requestUpdate(id, params) {
   const w = new Writer().varint(id);
   writeParams(w, params);
   return frame(Type.REQUEST_UPDATE, w);
+}
+
+/**
+ * A TRACK_STATUS for the empty name under `.session`, which by "Session-Level
+ * Tracks and Namespaces" does not exist and is never asked for elsewhere: the
+ * peer itself answers, and at once.
+ * @param {Vi64} id
+ */
+export function ping(id) {
+  const w = new Writer().varint(id).namespace(['.session']).bytes('');
+  writeParams(w, new Map());
+  return frame(Type.TRACK_STATUS, w);
 }
 
 /** @param {Vi64} id @param {readonly string[]} prefix */
@@ -222,7 +234,8 @@ export function parseAnswer(type, payload, request) {
 function parseRequestOk(payload, request) {
   const r = new Reader(payload, 'REQUEST_OK');
   // To a SUBSCRIBE or FETCH it can only be the answer to a REQUEST_UPDATE.
-  const params = readParams(r, request === 'SUBSCRIBE_NAMESPACE' ? 'SUBSCRIBE_NAMESPACE_OK' : 'REQUEST_UPDATE_OK');
+  const params = readParams(r, request === 'SUBSCRIBE' || request === 'FETCH' ? 'REQUEST_UPDATE_OK' : `${request}_OK`);
+  if (request === 'TRACK_STATUS') r.keyValues();
   r.end();
   return { type: 'REQUEST_OK', params };
 }

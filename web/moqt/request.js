@@ -261,6 +261,20 @@ export class Fetch extends Request {
   }
 }
 
+/** A question whose answer does not matter, only that there is one; `ended` settles with it. */
+export class Ping extends Request {
+  /** @param {Vi64} id */
+  constructor(id) {
+    super('TRACK_STATUS', id);
+  }
+
+  /** @override @param {Answer} message @param {boolean} first */
+  onAnswer(message, first) {
+    if (message.type !== 'REQUEST_OK' || !first) return super.onAnswer(message, first);
+    this.close();
+  }
+}
+
 /** A SUBSCRIBE_NAMESPACE. `ok` settles with the answer; `live` is what is there now. */
 export class NamespaceWatch extends Request {
   /** @type {ReturnType<typeof deferred<void>>} */

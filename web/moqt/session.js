@@ -13,7 +13,7 @@ import { deferred } from './deferred.js';
 import { SessionError, StreamError, WireError } from './errors.js';
 import * as messages from './messages.js';
 import { FETCH_HEADER, PADDING_STREAM, isSubgroup, parseDatagram, readFetch, readSubgroup, readSubgroupHeader } from './objects.js';
-import { Fetch, NamespaceWatch, Subscription } from './request.js';
+import { Fetch, NamespaceWatch, Ping, Subscription } from './request.js';
 import { Source, streamError } from './source.js';
 
 /** @import {Goaway, SubscribeOptions} from './messages.js' */
@@ -26,6 +26,8 @@ import { Source, streamError } from './source.js';
 export const PROTOCOL = 'moqt-18';
 
 const IMPLEMENTATION = 'tributary-web';
+/** How long the news of a session's end may be behind the end of its control stream, in ms. */
+const CLOSE_MS = 500;
 
 /**
  * @typedef {object} Limits
@@ -33,6 +35,8 @@ const IMPLEMENTATION = 'tributary-web';
  * @property {number} [maxWaiting] data streams that may wait for the answer with their alias; default 64
  * @property {number} [aliasWaitMs] how long they may; default 2000
  * @property {number} [setupMs] how long the peer may take for its SETUP; default 10000
+ * @property {number} [silenceMs] after how long without a word the peer is asked whether it is there; default 5000
+ * @property {number} [answerMs] how long it may take to answer that; default 3000
  */
 
 /**
@@ -70,6 +74,9 @@ export class Session {
   #waiting = new Set();
   /** @type {Set<Vi64>} */
   #peerIds = new Set();
+  #heardAt = performance.now();
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #silenceTimer;
 
   /**
    * Connects and sends SETUP. Requests may be made at once; the peer's SETUP is
@@ -120,7 +127,7 @@ export class Session {
    */
   constructor(wt, options) {
     this.#wt = wt;
-    this.#limits = { maxObjectSize: 32 << 20, maxWaiting: 64, aliasWaitMs: 2000, setupMs: 10_000, ...options.limits };
+    this.#limits = { maxObjectSize: 32 << 20, maxWaiting: 64, aliasWaitMs: 2000, setupMs: 10_000, silenceMs: 5000, answerMs: 3000, ...options.limits };
     this.#objectLimits = { maxObjectSize: this.#limits.maxObjectSize, maxPropertiesSize: 0xffff };
     /** Resolves when the session is over, with the reason; never rejects. */
     this.closed = this.#closed.promise;
@@ -139,6 +146,7 @@ export class Session {
       () => this.#fail(new SessionError(SessionCode.CONTROL_MESSAGE_TIMEOUT, 'the relay sent no SETUP', false)),
       this.#limits.setupMs,
     );
+    this.#listen();
     void this.#guard(this.#sendSetup());
     void this.#guard(this.#acceptUni());
     void this.#guard(this.#acceptBidi());
@@ -218,6 +226,38 @@ export class Session {
     return watch;
   }
 
+  // A peer that vanished: the browser itself gives up only after half a minute.
+
+  /** Asks the peer for a sign of life whenever it has been silent for too long. */
+  #listen() {
+    const { silenceMs } = this.#limits;
+    this.#silenceTimer = setTimeout(
+      async () => {
+        if (performance.now() - this.#heardAt >= silenceMs && !(await this.#alive())) {
+          this.#fail(new SessionError(SessionCode.CONTROL_MESSAGE_TIMEOUT, 'the relay does not answer any more', false));
+        }
+        if (!this.#closing) this.#listen();
+      },
+      Math.max(100, this.#heardAt + silenceMs - performance.now()),
+    );
+  }
+
+  async #alive() {
+    const asked = performance.now();
+    const ping = new Ping(this.#takeId());
+    this.#send(ping, messages.ping(ping.id));
+    /** @type {ReturnType<typeof deferred<void>>} */
+    const late = deferred();
+    const timer = setTimeout(late.resolve, this.#limits.answerMs);
+    await Promise.race([ping.ended.catch(() => {}), late.promise]);
+    clearTimeout(timer);
+    // Timers of a tab in the background run late: what has come meanwhile is
+    // looked at before the verdict.
+    if (this.#heardAt < asked) await new Promise((resolve) => setTimeout(resolve, 100));
+    ping.close();
+    return this.#heardAt >= asked;
+  }
+
   // Ours: control stream and requests.
 
   async #sendSetup() {
@@ -256,6 +296,7 @@ export class Session {
       writer.write(message).catch(() => {});
       while (!(await source.ended())) {
         const { type, payload } = await readMessage(source);
+        this.#heardAt = performance.now();
         if (request.over) return;
         request.handle(messages.parseAnswer(type, payload, request.kind));
         if (request.over) break;
@@ -314,7 +355,7 @@ export class Session {
       else throw new WireError(`stream type 0x${type.toString(16)}`);
     } catch (err) {
       if (!(err instanceof StreamError)) throw err;
-      if (control && !this.#closing) throw new WireError('the control stream was reset');
+      if (control) await this.#controlEnded('reset');
     }
   }
 
@@ -333,7 +374,17 @@ export class Session {
       this.#goawaySeen = true;
       this.#goaway.resolve(message);
     }
-    if (!this.#closing) throw new WireError('the control stream was closed');
+    await this.#controlEnded('closed');
+  }
+
+  /**
+   * The control stream ends with the session only. When the session ends, its
+   * streams may tell so first.
+   * @param {string} how
+   */
+  async #controlEnded(how) {
+    await new Promise((resolve) => setTimeout(resolve, CLOSE_MS));
+    if (!this.#closing) throw new SessionError(SessionCode.PROTOCOL_VIOLATION, `the relay ended the session: its control stream was ${how}`, false);
   }
 
   /** @param {Source} source */
@@ -348,7 +399,10 @@ export class Session {
     fetch.streamOpened(source);
     try {
       await readFetch(source, this.#objectLimits, {
-        object: (o) => fetch.over || fetch.sink.object(o),
+        object: (o) => {
+          this.#heardAt = performance.now();
+          if (!fetch.over) fetch.sink.object(o);
+        },
         missing: (end, known) => fetch.over || fetch.sink.missing?.(end, known),
       });
       fetch.end(null);
@@ -373,6 +427,7 @@ export class Session {
     try {
       await readSubgroup(source, header, this.#objectLimits, (o) => {
         last = o.object;
+        this.#heardAt = performance.now();
         if (!subscription.closed) subscription.sink.object(o);
       });
       complete = true;
@@ -474,6 +529,7 @@ export class Session {
     if (this.#closing) return;
     this.#closing = true;
     clearTimeout(this.#setupTimer);
+    clearTimeout(this.#silenceTimer);
     this.control = null;
     for (const request of [...this.#requests.values()]) request.end(err);
     this.#requests.clear();

@@ -1,6 +1,11 @@
 // From the `src` of a player to the relay that is dialled and the certificate
 // that is trusted.
 
+import { SessionError } from '../moqt/errors.js';
+import { Session } from '../moqt/session.js';
+
+/** @import {ConnectOptions} from '../moqt/session.js' */
+
 const FETCH_MS = 2000;
 
 /**
@@ -67,6 +72,28 @@ export async function certificateHashes(urls, get = globalThis.fetch) {
     }
   }
   return [];
+}
+
+/**
+ * Connects to a relay. The browser tries one address of a name only, and of
+ * localhost that is the one a relay on 127.0.0.1 does not listen at.
+ * @param {string} relay
+ * @param {ConnectOptions} options
+ * @returns {Promise<Session>}
+ */
+export async function dial(relay, options) {
+  try {
+    return await Session.connect(relay, options);
+  } catch (err) {
+    const url = new URL(relay);
+    if (!(err instanceof SessionError) || url.hostname !== 'localhost' || options.signal?.aborted) throw err;
+    url.hostname = '127.0.0.1';
+    try {
+      return await Session.connect(url.href, options);
+    } catch {
+      throw err;
+    }
+  }
 }
 
 /**

@@ -270,6 +270,7 @@ export class MoqPlayer extends HTMLElement {
     this.#message(!player ? (this.src ? '' : 'no broadcast chosen') : live ? (blocked ? 'press play' : '') : sentence(player.words));
     this.#button('.play', video.paused ? ICONS.play : ICONS.pause, video.paused ? 'Play' : 'Pause', 'k');
     this.#button('.mute', video.muted ? ICONS.silent : ICONS.sound, video.muted ? 'Unmute' : 'Mute', 'm');
+    this.#find('.mute').classList.toggle('silent', video.muted); // stays in sight: a viewer may wonder
     /** @type {HTMLInputElement} */ (this.#find('.volume')).value = String(video.muted ? 0 : video.volume);
     if (player) this.#renderLive(player.stats());
   }
@@ -278,6 +279,7 @@ export class MoqPlayer extends HTMLElement {
   #renderLive(stats) {
     const behind = latencyOf(stats);
     this.#find('.live span').textContent = stats.state === 'live' ? `LIVE${behind ? ` ${behind}` : ''}` : stats.state.toUpperCase();
+    this.#find('.live').title = behind.startsWith('+') ? `Jump to the live edge; ${behind.slice(1)} are buffered here` : 'Jump to the live edge';
   }
 
   /** @param {string} text */

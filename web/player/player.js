@@ -12,14 +12,15 @@ import { RequestCode, SessionCode } from '../moqt/codes.js';
 import { deferred } from '../moqt/deferred.js';
 import { RequestError, SessionError } from '../moqt/errors.js';
 import { TrackDone } from '../moqt/request.js';
-import { PROTOCOL, Session } from '../moqt/session.js';
-import { certificateHashes, parseAddress } from './address.js';
+import { PROTOCOL } from '../moqt/session.js';
+import { certificateHashes, dial, parseAddress } from './address.js';
 import { CatalogError, choose, mimeOf, namespaceOf, parseCatalog } from './catalog.js';
 import { Feed } from './feed.js';
 import { MseEngine, equal, mediaSourceClass } from './mse.js';
 import { Order } from './order.js';
 import { missing } from './support.js';
 
+/** @import {Session} from '../moqt/session.js' */
 /** @import {Address} from './address.js' */
 /** @import {Catalog, CatalogTrack} from './catalog.js' */
 /** @import {EngineConfig, Kind} from './mse.js' */
@@ -61,7 +62,7 @@ const RENDEZVOUS_MS = 10_000;
 /** No answer to the catalog's subscription for this long means that it is held. */
 const HELD_MS = 400;
 /** Nothing for this long while live means that the publisher is gone or stuck. */
-const SILENCE_MS = 3000;
+const SILENCE_MS = 2000;
 
 /**
  * Refusals that asking again does not change.
@@ -288,7 +289,7 @@ export class Player extends EventTarget {
     // The relay may have a new certificate by now, so it is asked each time.
     const urls = relay === this.#address.relay ? this.#address.fingerprints : parseAddress(relay, this.#address.relay).fingerprints;
     const hashes = this.#options.hashes ?? (await certificateHashes(urls));
-    return Session.connect(relay, { hashes, signal, WebTransport: this.#options.WebTransport });
+    return dial(relay, { hashes, signal, WebTransport: this.#options.WebTransport, limits: { silenceMs: 1500, answerMs: 2500 } });
   }
 
   /**

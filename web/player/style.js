@@ -27,6 +27,7 @@ button {
   all: unset; box-sizing: border-box; min-width: 40px; height: 40px; display: inline-grid; place-items: center;
   border-radius: 8px; cursor: pointer; color: inherit;
 }
+button.silent { background: #0007; }
 button:hover { background: #fff2; }
 button:focus-visible, input:focus-visible { outline: 2px solid #7ab8ff; }
 svg { width: 24px; height: 24px; fill: currentColor; }
@@ -41,7 +42,7 @@ svg { width: 24px; height: 24px; fill: currentColor; }
 }
 .stats dt { color: #9fb0c0; } .stats dd { margin: 0; overflow-wrap: anywhere; }
 @media (hover: hover) {
-  :host([data-state=live]:not(:hover):not(:focus-within)) .bar > :not(.live), :host([data-state=live]:not(:hover):not(:focus-within)) .shade { opacity: 0; }
+  :host([data-state=live]:not(:hover):not(:focus-within)) .bar > :not(.live, .silent), :host([data-state=live]:not(:hover):not(:focus-within)) .shade { opacity: 0; }
 }
 @media (max-width: 520px) { .volume { display: none; } }
 `;

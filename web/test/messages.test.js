@@ -36,6 +36,7 @@ test('requests are written as the draft lays them out', async (t) => {
     ['REQUEST_UPDATE, FORWARD 0', m.requestUpdate(10, new Map([[Param.FORWARD, 0]])), '02 0004 0a 01 10 00'],
     ['SUBSCRIBE_NAMESPACE, empty prefix', m.subscribeNamespace(12, []), '50 0003 0c 00 00'],
     ['SUBSCRIBE_NAMESPACE, prefix', m.subscribeNamespace(12, ['live', 'é']), '50 000b 0c 02 04 6c697665 02 c3a9 00'],
+    ['TRACK_STATUS, "Session-Level Tracks" (.session, empty name)', m.ping(14), '0d 000d 0e 01 08 2e73657373696f6e 00 00'],
     ['REQUEST_ERROR, UNINTERESTED', m.requestError(0x20, 'no'), '05 0005 20 00 02 6e6f'],
   ];
   for (const [name, got, want] of vectors) await t.test(name, () => assert.deepEqual(got, hex(want)));

@@ -300,3 +300,22 @@ test('a track that needs an unknown extension is given up', async () => {
   assert.equal(session.over, false);
   session.close();
 });
+
+test('a relay that vanished is noticed, one that is only silent is kept', async (t) => {
+  await t.test('vanished', async () => {
+    const { server, session, subscription } = await subscribed({ limits: { silenceMs: 5, answerMs: 5 } });
+    assert.equal((await session.closed).words, 'the relay does not answer any more');
+    assert.equal(server.closedInfo.closeCode, 0x11);
+    await assert.rejects(subscription.ended, { code: 0x11 });
+  });
+  await t.test('silent', async () => {
+    const { server, session } = await subscribed({ limits: { silenceMs: 5, answerMs: 2000 } });
+    for (let i = 1; i <= 3; i++) {
+      const ping = await server.request(i);
+      assert.equal(ping.first.type, 0x0d);
+      ping.writer.write(frame(0x05, new Writer().varint(0x10).varint(0).bytes('')));
+    }
+    assert.equal(session.over, false);
+    session.close();
+  });
+});
