@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
@@ -32,6 +33,10 @@ const (
 	maxRetries = 1 // for a connection that died idle
 )
 
+// ErrNoPassword is what [Open] returns for a server on another host that has no
+// password, unless AllowOpen is set: who reaches it can rewrite the table.
+var ErrNoPassword = errors.New("it has no password, and whoever reaches it can rewrite the table of origins")
+
 // Open returns a store on the Redis that cfg names. It does not connect: a
 // Redis that is away makes the calls fail until it comes.
 func Open(cfg Config) (*Store, error) {
@@ -49,10 +54,11 @@ func Open(cfg Config) (*Store, error) {
 	if opts.Password == "" && !cfg.AllowOpen && u.Scheme != "unix" {
 		for _, addr := range opts.Addrs {
 			if !loopback(addr) {
-				return nil, fmt.Errorf("redis at %s has no password: anybody who reaches it could rewrite the table of origins; give it one, or allow this where the network is its own", addr)
+				return nil, fmt.Errorf("redis at %s: %w", addr, ErrNoPassword)
 			}
 		}
 	}
+	logging.Disable() // package redis writes to stderr what the calls return anyway
 	opts.DialTimeout = ioTimeout
 	opts.ReadTimeout = ioTimeout
 	opts.WriteTimeout = ioTimeout

@@ -348,7 +348,7 @@ func TestOpen(t *testing.T) {
 		{Config{URL: "redis://redis:6379", AllowOpen: true}, ""},
 		{Config{URL: "redis://localhost:1?addr=localhost:2"}, ""},
 		{Config{URL: "redis://localhost:1?master_name=m&addr=localhost:2"}, ""},
-		{Config{URL: "redis://redis:6379"}, "redis at redis:6379 has no password"},
+		{Config{URL: "redis://redis:6379"}, "redis at redis:6379: it has no password"},
 		{Config{URL: "redis://127.0.0.1:1?addr=10.0.0.1:2"}, "has no password"},
 		{Config{URL: "http://localhost"}, "redis URL: invalid URL scheme"},
 		{Config{URL: ""}, "redis URL: "},

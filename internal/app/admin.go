@@ -24,7 +24,7 @@ type Admin struct {
 	// ("0.0.0.0:4480").
 	Addr string
 	// Ready says why the program cannot take work now. If nil, it always can.
-	// It must not block.
+	// It must answer within a second or so.
 	Ready func() error
 	// State returns what /state shows as JSON. If nil, that is an empty object.
 	State func() any
