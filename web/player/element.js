@@ -18,10 +18,10 @@ const TEMPLATE = `
 <dl class="stats" part="stats" hidden></dl>
 <div class="bar" role="group" aria-label="Player">
   <button class="live" type="button" aria-label="Jump to the live edge" title="Jump to the live edge"><i></i><span></span></button>
-  <span class="space"></span>
-  <button class="play" type="button"></button>
   <button class="mute" type="button"></button>
   <input class="volume" type="range" min="0" max="1" step="0.05" aria-label="Volume">
+  <span class="space"></span>
+  <button class="play" type="button"></button>
   <button class="figures" type="button" aria-label="Figures" title="Figures (i)">
     <svg viewBox="0 0 24 24"><path d="M4 20V10h3v10zm6.5 0V4h3v16zM17 20v-7h3v7z"/></svg>
   </button>
