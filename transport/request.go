@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tributary-live/tributary/transport/moqt"
@@ -25,6 +26,8 @@ type requestStream struct {
 	r      *wire.Reader // read by one goroutine at a time
 	ctx    context.Context
 	cancel context.CancelCauseFunc
+
+	finished atomic.Bool // the last message was sent whole
 
 	mu      sync.Mutex          // guards what follows, and the order of writes
 	updates []chan wire.Message // REQUEST_UPDATEs of ours that wait for an answer
@@ -57,7 +60,9 @@ func (s *Session) request(ctx context.Context, kind wire.Kind, before func(*requ
 	if before != nil {
 		before(rs)
 	}
-	if err := rs.send(build(rs.id)); err != nil {
+	// A peer that answers at once may stop our half of the stream before Write
+	// has returned: then the answer is there to be read all the same.
+	if err := rs.send(build(rs.id)); err != nil && !isStopped(err) {
 		rs.abort(moqt.StreamInternalError, err)
 		return nil, nil, s.sessionOr(ctx, err)
 	}
@@ -82,6 +87,12 @@ func (s *Session) request(ctx context.Context, kind wire.Kind, before func(*requ
 		return nil, nil, err
 	}
 	return rs, m, nil
+}
+
+// isStopped reports whether err is the peer's wish that no more be written.
+func isStopped(err error) bool {
+	var se *StreamError
+	return errors.As(err, &se) && se.Remote
 }
 
 // mayRequest reports why no request may be sent any more.
@@ -154,6 +165,7 @@ func (rs *requestStream) write(m wire.Message, last bool) error {
 	_, err = rs.st.Write(b)
 	if last || err != nil {
 		rs.closed = true
+		rs.finished.Store(err == nil)
 		rs.st.Close()
 	}
 	return err
@@ -221,11 +233,14 @@ func (rs *requestStream) finish() {
 	rs.st.CancelRead(moqt.StreamCancelled)
 }
 
-// abort cancels the request in both directions.
+// abort cancels the request in both directions. A last message that was sent
+// still arrives: it is on its way, and a reset would take it back.
 func (rs *requestStream) abort(code moqt.StreamCode, cause error) {
 	rs.cancel(cause)
 	rs.st.CancelRead(code)
-	rs.st.CancelWrite(code)
+	if !rs.finished.Load() {
+		rs.st.CancelWrite(code)
+	}
 }
 
 // reject answers the request with REQUEST_ERROR and ends it. retry < 0 means

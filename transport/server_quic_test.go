@@ -23,7 +23,6 @@ func TestServerQUICConfig(t *testing.T) {
 		srv := &transport.Server{
 			TLSConfig: serverTLS,
 			QUIC:      &quic.Config{MaxIncomingStreams: 300},
-
 			Handler: transport.HandlerFunc(func(ctx context.Context, sess *transport.Session) error {
 				for {
 					req, err := sess.Accept(ctx)
