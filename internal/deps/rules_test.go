@@ -1,0 +1,72 @@
+package deps
+
+// rules says for each package what it may import of this module and of others,
+// and after "|" what its tests may import besides. Packages of this module are
+// written from its root, other modules by the last word of their path. The
+// standard library is free for all.
+//
+// A room that needs more says why in its commit; it is one word here.
+const rules = `
+transport/moqt            : |
+transport/wire            : transport/moqt |
+transport                 : transport/moqt transport/wire internal/tasks quic-go webtransport-go httpsfv time | transport/transporttest internal/netsim
+transport/transporttest   : transport transport/moqt internal/netsim |
+
+relay/cache               : transport/moqt |
+relay                     : transport transport/moqt relay/cache api internal/live internal/prefix internal/tasks client_golang time | transport/transporttest internal/netsim
+
+pub/fmp4                  : mp4ff |
+pub/catalog               : |
+pub                       : transport transport/moqt pub/fmp4 pub/catalog | transport/transporttest
+pub/clip                  : pub/fmp4 | pub pub/catalog
+sub                       : transport transport/moqt pub/catalog pub/fmp4 | transport/transporttest pub
+
+api                       : transport/moqt internal/prefix client_golang sync time | api/storetest
+api/storetest             : api transport/moqt |
+api/redisstore            : api transport/moqt go-redis | api/storetest miniredis
+dir                       : transport transport/moqt internal/live internal/prefix client_golang | transport/transporttest
+clock                     : transport transport/moqt | transport/transporttest
+
+internal/app              : cli client_golang go-yaml |
+internal/deps             : |
+internal/devcert          : |
+internal/live             : transport/moqt internal/prefix |
+internal/metrics          : client_golang |
+internal/netsim           : | quic-go
+internal/prefix           : transport/moqt |
+internal/site             : |
+internal/tasks            : |
+internal/trust            : internal/app quic-go cli | internal/devcert
+
+cmd/moq                   : internal/app |
+cmd/moq-api               : api api/redisstore internal/app internal/metrics cli client_golang | miniredis transport/moqt
+cmd/moq-clock             : clock transport transport/moqt internal/app internal/trust cli | internal/devcert
+cmd/moq-dir               : dir transport transport/moqt internal/app internal/devcert internal/metrics quic-go cli client_golang | internal/trust
+cmd/moq-pub               : pub pub/clip pub/fmp4 transport transport/moqt internal/app internal/trust cli | internal/devcert
+cmd/moq-relay             : relay relay/cache api transport transport/moqt web internal/app internal/devcert internal/metrics internal/site internal/trust cli client_golang | internal/netsim
+cmd/moq-sub               : sub transport transport/moqt internal/app internal/trust cli | internal/devcert
+
+web                       : |
+dev/cluster               : internal/devcert |
+dev/stamp                 : |
+e2e                       : | internal/devcert
+`
+
+// never says what a package must not be linked with, by whatever way.
+var never = []struct{ room, dep, why string }{
+	{"relay", "pub", "a relay does not know what media is"},
+	{"relay", "mp4ff", "a relay does not know what media is"},
+	{"cmd/moq-relay", "pub", "a relay does not know what media is"},
+	{"cmd/moq-api", "quic-go", "the API speaks HTTP and no QUIC"},
+	{"cmd/moq-api", "webtransport-go", "the API speaks HTTP and no QUIC"},
+	{"api", "quic-go", "the API speaks HTTP and no QUIC"},
+	{"transport", "relay", "sessions have no cache"},
+	{"transport", "client_golang", "a library leaves metrics to those who use it"},
+	{"pub", "relay", "a publisher is no relay"},
+	{"sub", "relay", "a subscriber is no relay"},
+	{"transport", "cli", "flags are for commands"},
+	{"relay", "cli", "flags are for commands"},
+	{"pub", "cli", "flags are for commands"},
+	{"api", "cli", "flags are for commands"},
+	{"dir", "cli", "flags are for commands"},
+}
