@@ -4,7 +4,7 @@ GO      ?= go
 BIN     := bin
 COMMANDS := moq moq-relay moq-pub moq-sub moq-api moq-dir moq-clock
 
-.PHONY: help build run test unit lint web e2e interop fuzz clean
+.PHONY: help build run compose test unit lint web e2e interop fuzz clean
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
@@ -13,6 +13,9 @@ build: ## static binaries into bin/
 
 run: build ## a cluster on this machine: api, directory, two relays and a test broadcast
 	@$(GO) run ./dev/cluster
+
+compose: ## the same in containers, with Redis (needs Docker)
+	@mkdir -p dev/tmp && FINGERPRINT=$$(dev/cert dev/tmp) docker compose up --build
 
 test: ## everything; installs through apt what it lacks when it can
 	@dev/test
