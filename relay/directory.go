@@ -137,12 +137,25 @@ func (r *Relay) readDirectory(ctx context.Context, names *transport.NamespaceRea
 		case !e.Gone:
 			told[e.Namespace] = struct{}{}
 			r.remote[e.Namespace] = struct{}{}
+			r.hintLocked(e.Namespace)
 		case ctx.Err() == nil: // the session's end is not that of the namespaces
 			delete(told, e.Namespace)
 			delete(r.remote, e.Namespace)
 		}
 		r.namesChangedLocked(e.Namespace)
 		r.mu.Unlock()
+	}
+}
+
+// hintLocked makes the tracks under ns that look for a publisher look again now.
+func (r *Relay) hintLocked(ns moqt.Namespace) {
+	for name, t := range r.tracks {
+		if name.Namespace.HasPrefix(ns) {
+			select {
+			case t.hint <- struct{}{}:
+			default:
+			}
+		}
 	}
 }
 

@@ -22,6 +22,7 @@ type track struct {
 	log  *cache.Track
 	ctx  context.Context // ends with the track
 	stop context.CancelFunc
+	hint chan struct{} // cap 1: a token when a relay may have come to have it
 
 	mu       sync.Mutex // guards what follows
 	users    int
@@ -34,11 +35,14 @@ type track struct {
 	props    moqt.Properties
 	told     moqt.Location // the largest that a publisher told
 	hasTold  bool
-	live     bool          // a source is, or was, Established
-	filling  int           // sources that are fetching the head of the running group
-	changed  chan struct{} // closed and replaced at each change of the above
-	orphan   *time.Timer   // runs while there are subscribers and no source
+	live     bool                // a source is, or was, Established
+	filling  int                 // sources that are fetching the head of the running group
+	changed  chan struct{}       // closed and replaced at each change of the above
+	orphan   *time.Timer         // runs while there are subscribers and no source
+	tried    map[*peer]time.Time // when each publisher was last asked
+	again    *time.Timer         // runs while publishers are to be asked anew
 	sinks    map[*sink]struct{}
+	waiting  int  // subscribers that wait for a publisher to come
 	seeking  bool // seek runs
 	over     bool
 	overCode moqt.DoneCode
@@ -56,8 +60,8 @@ func (r *Relay) hold(name moqt.TrackName) (*track, error) {
 	if t == nil {
 		t = &track{
 			r: r, name: name, log: cache.NewTrack(r.cfg.Cache),
-			sources: make(map[*peer]*source), refused: make(map[*peer]bool),
-			sinks: make(map[*sink]struct{}), changed: make(chan struct{}),
+			sources: make(map[*peer]*source), refused: make(map[*peer]bool), tried: make(map[*peer]time.Time),
+			sinks: make(map[*sink]struct{}), changed: make(chan struct{}), hint: make(chan struct{}, 1),
 		}
 		t.ctx, t.stop = context.WithCancel(r.ctx)
 		r.tracks[name] = t
@@ -80,7 +84,11 @@ func (t *track) release() {
 	if t.users--; t.users > 0 || t.over {
 		return
 	}
-	t.linger = time.AfterFunc(t.r.cfg.Linger, func() {
+	linger := t.r.cfg.Linger
+	if !t.live {
+		linger = 0 // nobody has it: a name that was asked for costs nothing
+	}
+	t.linger = time.AfterFunc(linger, func() {
 		t.r.mu.Lock()
 		t.mu.Lock()
 		unused := t.users == 0 && !t.over
@@ -108,11 +116,10 @@ func (t *track) end(code moqt.DoneCode, why string) {
 		return
 	}
 	t.over, t.overCode, t.overWhy = true, code, why
-	if t.orphan != nil {
-		t.orphan.Stop()
-	}
-	if t.linger != nil {
-		t.linger.Stop()
+	for _, timer := range []*time.Timer{t.orphan, t.linger, t.again} {
+		if timer != nil {
+			timer.Stop()
+		}
 	}
 	sources := make([]*source, 0, len(t.sources))
 	for _, s := range t.sources {
@@ -203,6 +210,8 @@ func (t *track) await(ctx context.Context, rendezvous time.Duration, local bool)
 		timer := time.NewTimer(rendezvous)
 		defer timer.Stop()
 		late = timer.C
+		t.wait(+1)
+		defer t.wait(-1)
 	}
 	t.acquire(local)
 	for {
@@ -225,6 +234,12 @@ func (t *track) await(ctx context.Context, rendezvous time.Duration, local bool)
 			return ctx.Err()
 		}
 	}
+}
+
+func (t *track) wait(n int) {
+	t.mu.Lock()
+	t.waiting += n
+	t.mu.Unlock()
 }
 
 func (t *track) noPublisher(failed error) error {
@@ -274,8 +289,9 @@ func (t *track) startSeek() {
 // publishers, looks again who has it.
 const reseek = 5 * time.Second
 
-// seek finds the track at other relays, and keeps looking while it has
-// subscribers, so that a publisher that moves or comes back is found.
+// seek finds the track at other relays, and keeps looking while somebody waits
+// for it or is sent it, so that a publisher that comes late, moves or comes back
+// is found.
 func (t *track) seek() {
 	retry := backoff{first: 250 * time.Millisecond, most: reseek}
 	first := true
@@ -305,12 +321,12 @@ func (t *track) seek() {
 			t.pending--
 			t.changedLocked()
 		}
-		wanted := len(t.sinks) > 0 && !t.over
+		wanted := (len(t.sinks) > 0 || t.waiting > 0) && !t.over
 		if len(t.sources) > 0 {
 			retry.step = reseek // nothing is missing: now and then is enough
 		}
 		t.mu.Unlock()
-		if !wanted || !retry.wait(t.ctx) {
+		if !wanted || !retry.waitHint(t.ctx, t.hint) {
 			return
 		}
 	}
@@ -381,10 +397,38 @@ func (t *track) addSourceLocked(p *peer) *source {
 	if t.over || t.refused[p] || t.sources[p] != nil || len(t.sources) >= t.r.cfg.MaxSources {
 		return nil
 	}
+	if last, asked := t.tried[p]; asked && time.Since(last) < askAgain {
+		t.askAgainLocked()
+		return nil
+	}
+	t.tried[p] = time.Now()
 	s := &source{t: t, p: p}
 	t.sources[p] = s
 	t.pending++
 	return s
+}
+
+// askAgain is how long a publisher that gave no track, or gave it up, is left
+// alone.
+const askAgain = time.Second
+
+// askAgainLocked has the publishers asked once more in a while, as long as
+// somebody wants the track.
+func (t *track) askAgainLocked() {
+	if t.again != nil {
+		return
+	}
+	t.again = time.AfterFunc(askAgain, func() {
+		t.mu.Lock()
+		t.again = nil
+		for p, last := range t.tried { // forget sessions that are gone
+			if t.sources[p] == nil && time.Since(last) >= askAgain {
+				delete(t.tried, p)
+			}
+		}
+		t.mu.Unlock()
+		t.reacquire()
+	})
 }
 
 // established takes note of a publisher's answer.
@@ -392,7 +436,10 @@ func (t *track) established(s *source, rd *transport.TrackReader) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.pending--
-	t.props, t.failed = rd.Properties(), nil
+	t.failed = nil
+	if !s.probation {
+		t.props = rd.Properties()
+	}
 	if l, ok := rd.Largest(); ok && (!t.hasTold || t.told.Less(l)) && !s.probation {
 		t.told, t.hasTold = l, true
 	}
@@ -435,17 +482,21 @@ func (t *track) lost(s *source, established bool, err error) {
 	switch {
 	case last && ended:
 		t.end(done.Code, done.Reason)
+		return
 	case last:
 		t.r.log.Info("track lost its publisher", "track", t.name, "err", err)
+	}
+	if established {
 		t.reacquire()
 	}
 }
 
-// reacquire looks for another publisher of a track that has lost its last.
+// reacquire asks the publishers that there are, and if that leaves none looks
+// for one elsewhere, while the track has subscribers.
 func (t *track) reacquire() {
 	t.mu.Lock()
 	wanted := len(t.sinks) > 0 && !t.over
-	seek := wanted && !t.seeking && t.r.cfg.Origins != nil
+	seek := wanted && len(t.sources) == 0 && !t.seeking && t.r.cfg.Origins != nil
 	if seek {
 		t.seeking = true
 		t.pending++

@@ -142,6 +142,9 @@ func (r *Relay) lookup(ctx context.Context, ns moqt.Namespace) ([]api.Origin, er
 	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
 	defer cancel()
 	all, err := r.cfg.Origins.Lookup(ctx, ns)
+	if errors.Is(err, api.ErrNotFound) {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, err
 	}
