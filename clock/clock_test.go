@@ -305,6 +305,18 @@ func TestPublishEnds(t *testing.T) {
 			t.Errorf("after the peer closed: Publish = %v", err)
 		}
 
+		peer, _, ended = publish(t)
+		if tr, err = peer.Subscribe(t.Context(), name, nil); err != nil {
+			t.Fatal(err)
+		}
+		go peer.Goaway(t.Context(), "", 0)
+		if err := <-ended; err != transport.ErrGoaway {
+			t.Errorf("after GOAWAY: Publish = %v", err)
+		}
+		if _, err := tr.AcceptSubgroup(t.Context()); !errors.Is(err, &transport.TrackDone{Code: moqt.DoneGoingAway}) {
+			t.Errorf("after GOAWAY the subscription ended with %v", err)
+		}
+
 		sess, peer := sessions(t)
 		go func() {
 			req, err := peer.Accept(t.Context())

@@ -12,9 +12,9 @@ import (
 )
 
 // Publish announces the clock to the peer and answers what it asks about it,
-// until ctx or the session ends, or the peer takes the announcement back. It
-// returns why. It takes every request out of sess.Accept, so nobody else may use
-// that.
+// until ctx or the session ends, or the peer takes the announcement back or wants
+// the session moved ([transport.ErrGoaway]). It returns why. It takes every
+// request out of sess.Accept, so nobody else may use that.
 func Publish(ctx context.Context, sess *transport.Session, c Config) error {
 	name := c.name()
 	announced, err := sess.Announce(ctx, name.Namespace)
@@ -27,6 +27,13 @@ func Publish(ctx context.Context, sess *transport.Session, c Config) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(announced.Context(), func() { cancel(context.Cause(announced.Context())) })()
+	wg.Go(func() {
+		select {
+		case <-sess.GoawayReceived():
+			cancel(transport.ErrGoaway)
+		case <-ctx.Done():
+		}
+	})
 	for {
 		req, err := sess.Accept(ctx)
 		if err != nil {
@@ -76,7 +83,7 @@ func tick(ctx context.Context, req *transport.SubscribeRequest) {
 		return
 	}
 	defer track.Close()
-	defer context.AfterFunc(ctx, func() { track.Close() })()
+	defer context.AfterFunc(ctx, func() { leave(track, context.Cause(ctx)) })()
 	var minute *transport.SubgroupWriter
 	for ; ; l = after(l) {
 		if now := At(time.Now()); now.Group > l.Group+1 { // the machine's clock was set, or it slept
@@ -102,6 +109,16 @@ func tick(ctx context.Context, req *transport.SubscribeRequest) {
 			minute.Close()
 		}
 	}
+}
+
+// leave ends a subscription, whose track goes on elsewhere if the peer asked for
+// that.
+func leave(track *transport.TrackWriter, why error) {
+	code := moqt.DoneTrackEnded
+	if why == transport.ErrGoaway {
+		code = moqt.DoneGoingAway
+	}
+	track.CloseWithError(code, "")
 }
 
 // paused reports whether a stream was reset at this end, which is what happens
