@@ -44,3 +44,25 @@ func TestMemStoreIsBounded(t *testing.T) {
 		}
 	})
 }
+
+// A record that was renewed does not keep those before it, which have ended.
+func TestMemStoreForgetsInOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := new(api.MemStore)
+		put := func(node string, ttl time.Duration) {
+			t.Helper()
+			o := api.Origin{Namespace: moqt.NS("a"), Node: node, URL: "moqt://r"}
+			if err := s.Put(t.Context(), o, api.Lease{Key: "0123456789abcdef", TTL: ttl}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for i := range 10 {
+			put(fmt.Sprint(i), time.Duration(i+1)*time.Minute)
+		}
+		put("0", time.Hour)
+		time.Sleep(10 * time.Minute)
+		if n := s.Len(); n != 1 {
+			t.Errorf("%d records, want the renewed one alone", n)
+		}
+	})
+}

@@ -342,11 +342,8 @@ func (r *Registrar) remove(ctx context.Context, gone []moqt.Namespace) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, ns := range gone {
-		switch e := r.entries[ns]; {
-		case e == nil:
-		case e.count > 0: // registered again meanwhile
-			e.due, e.until = time.Time{}, time.Time{}
-		default:
+		// What was registered again meanwhile is due, and is put next.
+		if e := r.entries[ns]; e != nil && e.count == 0 {
 			delete(r.entries, ns)
 		}
 	}

@@ -199,6 +199,7 @@ func TestRegistrarAfterCrash(t *testing.T) {
 		if err := s.client().Put(t.Context(), api.Origin{Namespace: ns("a"), Node: "r1", URL: "moqt://old"}, 15*time.Second); err != nil {
 			t.Fatal(err)
 		}
+		time.Sleep(5 * time.Second)
 		r := s.registrar("r1")
 		r.Register(ns("a"))
 		url := func() string {
@@ -208,7 +209,7 @@ func TestRegistrarAfterCrash(t *testing.T) {
 			}
 			return found[0].URL
 		}
-		s.after(14*time.Second, 1)
+		s.after(9*time.Second, 1)
 		if got := url(); got != "moqt://old" {
 			t.Errorf("URL = %s, want that of the old lease", got)
 		}
@@ -249,6 +250,33 @@ func TestRegistrarFlapping(t *testing.T) {
 		s.after(50*time.Millisecond, 0)
 		r.Register(ns("a"))
 		s.after(50*time.Millisecond, 1)
+		r.Close()
+	})
+}
+
+// What is registered while its removal is under way is there afterwards.
+func TestRegistrarRegistersWhileRemoving(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t)
+		var r *api.Registrar
+		removals := 0
+		client := newClient(t, wire{handler: s, seen: func(req *http.Request) {
+			if req.Method == http.MethodDelete {
+				removals++
+				r.Register(ns("a"))
+			}
+		}}, api.ClientConfig{})
+		r, err := api.NewRegistrar(api.RegistrarConfig{Client: client, Node: "r1", URL: "moqt://r1"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Register(ns("a"))
+		s.after(20*time.Millisecond, 1)
+		r.Unregister(ns("a"))
+		s.after(50*time.Millisecond, 1)
+		if removals != 1 {
+			t.Errorf("%d removals, want 1", removals)
+		}
 		r.Close()
 	})
 }

@@ -262,6 +262,25 @@ func TestNamesAreForgotten(t *testing.T) {
 	}
 }
 
+// A namespace without records has no key left.
+func TestDeleteLeavesNothing(t *testing.T) {
+	m := miniredis.RunT(t)
+	client := redis.NewClient(&redis.Options{Addr: m.Addr()})
+	defer client.Close()
+	store := New(client)
+	if err := store.Put(t.Context(), origin(ns("a"), "r1"), key); err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Delete(t.Context(), ns("a"), "r1", key.Key); err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range m.Keys() {
+		if k != lexKey && k != seenKey {
+			t.Errorf("key %s is left", k)
+		}
+	}
+}
+
 // More names than a page, and names that have ended in between.
 func TestListPages(t *testing.T) {
 	m := miniredis.RunT(t)

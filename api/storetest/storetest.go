@@ -170,6 +170,9 @@ func testExpiry(t *testing.T, s suite) {
 	if err := s.Store.Delete(t.Context(), n, "r1", keyA); !errors.Is(err, api.ErrNotFound) {
 		t.Errorf("Delete of an ended record = %v, want ErrNotFound", err)
 	}
+	s.put(origin(n, "r3"), keyA, ttl/3, nil) // a short lease does not take a longer one along
+	s.Advance(ttl / 2)
+	s.lookup(n, n, "r2")
 	s.Advance(3 * ttl)
 	s.lookup(n, n)
 	if all, err := s.Store.List(t.Context(), ns(), 10); err != nil || len(all) != 0 {
