@@ -111,7 +111,9 @@ func (p *peer) passThrough(ctx context.Context, t *track, req *transport.FetchRe
 		}
 		gaps := 0
 		for {
-			o, err := f.ReadObject(ctx)
+			rctx, cancel := context.WithTimeout(ctx, maxFill)
+			o, err := f.ReadObject(rctx)
+			cancel()
 			for _, g := range f.Gaps()[gaps:] {
 				gaps++
 				if g.Unknown && w.WriteUnknown(g.End) != nil {
