@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"time"
 
 	"github.com/tributary-live/tributary/transport/moqt"
 	"github.com/tributary-live/tributary/transport/wire"
@@ -26,52 +25,44 @@ func (s *Session) acceptUni(got chan<- *wire.Setup) {
 // serveUni reads the head of a unidirectional stream and brings it to whoever
 // waits for it.
 func (s *Session) serveUni(st ReceiveStream, got chan<- *wire.Setup) {
-	// A stream with a deadline of its own cannot hold this goroutine for ever.
-	st.SetReadDeadline(time.Now().Add(s.cfg.Limits.MessageTimeout))
-	r := wire.NewReader(st)
+	src := timed(st, s.cfg.Limits.MessageTimeout)
+	r := wire.NewReader(src)
 	kind, typ, err := s.profile.ReadStreamType(r)
 	if err == nil {
 		switch kind {
 		case wire.StreamControl:
-			err = s.serveControl(st, r, got)
+			err = s.serveControl(src, r, got)
 		case wire.StreamSubgroup:
-			err = s.serveSubgroup(st, r, typ)
+			err = s.serveSubgroup(src, r, typ)
 		case wire.StreamFetch:
-			err = s.serveFetchStream(st, r)
+			err = s.serveFetchStream(src, r)
 		case wire.StreamPadding:
-			st.SetReadDeadline(time.Time{})
+			src.next(false)
+			src.limit, src.progress = s.cfg.Limits.StallTimeout, true
 			io.Copy(io.Discard, r)
-			return
+			st.CancelRead(moqt.StreamCancelled)
 		}
 	}
 	var we *wire.Error
-	var se *SessionError
 	switch {
-	case err == nil, errors.As(err, &se), s.ctx.Err() != nil:
+	case err == nil, s.ctx.Err() != nil:
 	case errors.As(err, &we):
 		s.end(err)
 	case isTimeout(err):
 		s.fail(moqt.SessionDataStreamTimeout, "a stream had no header within %v", s.cfg.Limits.MessageTimeout)
 	case err == io.EOF || isStream(err): // opened and given up: no harm
+	default:
+		s.end(err)
 	}
 }
 
-func (s *Session) serveControl(st ReceiveStream, r *wire.Reader, got chan<- *wire.Setup) error {
+func (s *Session) serveControl(src *timedStream, r *wire.Reader, got chan<- *wire.Setup) error {
 	m, err := s.profile.ReadSetup(r)
-	if isStream(err) {
-		return s.fail(moqt.SessionProtocolViolation, "control stream reset")
-	}
 	if err != nil {
-		return err
+		return s.controlError(err)
 	}
 	if err := s.checkSetup(m); err != nil {
-		s.end(err)
 		return err
-	}
-	select {
-	case got <- m:
-	default:
-		return s.fail(moqt.SessionProtocolViolation, "a second control stream")
 	}
 	s.mu.Lock()
 	second := s.setupSeen
@@ -80,40 +71,42 @@ func (s *Session) serveControl(st ReceiveStream, r *wire.Reader, got chan<- *wir
 	if second {
 		return s.fail(moqt.SessionProtocolViolation, "a second control stream")
 	}
-	st.SetReadDeadline(time.Time{})
-	s.readControl(r)
-	return nil
+	got <- m // has room for the one
+	return s.readControl(src, r)
 }
 
-func (s *Session) serveSubgroup(st ReceiveStream, r *wire.Reader, typ uint64) error {
+func (s *Session) serveSubgroup(src *timedStream, r *wire.Reader, typ uint64) error {
 	h, err := s.profile.ReadSubgroupHeader(r, typ)
 	if err != nil {
 		return err
 	}
-	sg := &SubgroupReader{s: s, st: st, r: r, header: h}
+	src.limit, src.progress = s.cfg.Limits.StallTimeout, true
+	src.next(r.Buffered() > 0)
+	t, ok := s.trackOf(h.Alias)
+	if !ok {
+		src.CancelRead(moqt.StreamCancelled)
+		return nil
+	}
+	if h.DefaultPriority {
+		h.Priority = t.defaultPriority()
+	}
+	sg := &SubgroupReader{objectStream: objectStream{s: s, src: src, r: r}, track: t, header: h}
 	sg.objects = s.profile.SubgroupObjects(&sg.header)
+	if !t.take(sg) {
+		src.CancelRead(moqt.StreamCancelled)
+		return nil
+	}
 	if h.IDFromFirst {
 		// The subgroup's id is that of its first object, so that has to come
 		// before anybody can be told of the stream.
 		first, err := sg.objects.Next(r, &s.wlimits)
 		if err != nil {
-			return err
+			sg.end(err)
+			return nil
 		}
-		sg.first, sg.header.ID = &first, first.ID
+		sg.first = &first
 	}
-	st.SetReadDeadline(time.Time{})
-	t, ok := s.trackOf(h.Alias)
-	if !ok {
-		st.CancelRead(moqt.StreamCancelled)
-		return nil
-	}
-	if h.DefaultPriority {
-		sg.header.Priority = t.defaultPriority()
-	}
-	sg.track = t
-	if !t.push(sg) {
-		st.CancelRead(moqt.StreamCancelled)
-	}
+	t.ready(sg)
 	return nil
 }
 
@@ -122,7 +115,9 @@ func (s *Session) serveSubgroup(st ReceiveStream, r *wire.Reader, typ uint64) er
 func (s *Session) trackOf(alias uint64) (*TrackReader, bool) {
 	s.mu.Lock()
 	t, ok := s.aliases[alias]
-	if ok || s.retired.has(alias) || s.waiting >= s.cfg.Limits.MaxUnknownAlias {
+	// A subscription that has no alias yet may be given one that was let go.
+	old := s.retired.has(alias) && len(s.readers) == len(s.aliases)
+	if ok || old || s.waiting >= s.cfg.Limits.MaxUnknownAlias {
 		s.mu.Unlock()
 		return t, ok
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"sync"
 	"time"
 
@@ -46,36 +47,45 @@ func (o *FetchOptions) params() (wire.Params, moqt.GroupOrder) {
 	return p, order
 }
 
-// FetchReader is the answer to a FETCH: objects of the past, in order.
+// FetchReader is the answer to a FETCH: objects of the past, in order. Its
+// methods, except Close, must not be called concurrently.
 type FetchReader struct {
 	s     *Session
 	id    uint64
-	order moqt.GroupOrder
+	from  func(end moqt.Location) moqt.Location // start of the range, given its end
+	rs    *requestStream
+	ok    *wire.FetchOK
+	ready chan struct{} // closed when the data stream is there, or failed is set
 
-	mu     sync.Mutex // guards what follows
-	rs     *requestStream
-	ok     *wire.FetchOK
-	st     ReceiveStream
-	r      *wire.Reader
+	mu     sync.Mutex   // guards what follows
+	stream objectStream // its src is nil until the data stream is there
 	failed error
-	ready  chan struct{} // closed when the data stream is there, or failed is set
-	once   sync.Once
+	closed bool
 
-	objects wire.FetchObjects // by the caller of ReadObject alone
+	// By the caller of ReadObject alone:
+	objects wire.FetchObjects
 	gaps    []FetchGap
-	at      moqt.Location
-	any     bool
+	next    moqt.Location // after the record before, if any
+	any     bool          // there was a record
+	gapped  bool          // and it was a gap
+	err     error         // sticky
 }
 
-// FetchGap is a range of a fetch that has no objects in the answer.
+// FetchGap is a range of a fetch that has no objects in the answer, both ends
+// inclusive. In a fetch of descending order that spans groups, its Start is in
+// the later group.
 type FetchGap struct {
 	Range
 	// Unknown says that objects may exist there; else they do not.
 	Unknown bool
 }
 
+// maxFetchGaps bounds what a publisher's gaps can make a FetchReader hold.
+const maxFetchGaps = 10_000
+
 // Fetch asks the peer for a range of a track's past and waits until it has
-// agreed. The objects are then read by [FetchReader.ReadObject].
+// agreed. The objects are then read by [FetchReader.ReadObject]. Close must be
+// called if they are not read to the end.
 func (s *Session) Fetch(ctx context.Context, name moqt.TrackName, r Range, o *FetchOptions) (*FetchReader, error) {
 	if err := name.Check(); err != nil {
 		return nil, err
@@ -84,7 +94,7 @@ func (s *Session) Fetch(ctx context.Context, name moqt.TrackName, r Range, o *Fe
 		return nil, fmt.Errorf("moqt: fetch from %v to %v, which is before", r.Start, r.End)
 	}
 	p, order := o.params()
-	return s.fetch(ctx, order, func(id uint64) *wire.Fetch {
+	return s.fetch(ctx, order, func(moqt.Location) moqt.Location { return r.Start }, func(id uint64) *wire.Fetch {
 		return &wire.Fetch{RequestID: id, Type: wire.FetchStandalone, Track: name, Start: r.Start, End: r.End, Params: p}
 	})
 }
@@ -92,8 +102,8 @@ func (s *Session) Fetch(ctx context.Context, name moqt.TrackName, r Range, o *Fe
 // Join subscribes to a track from its next object on and fetches what came
 // before, from the start of the group that is back groups before the newest, so
 // that the two have no gap between them. Both requests are sent at once. The
-// fetch may be refused where nothing has been published yet: then the
-// FetchReader is nil.
+// publisher may refuse the fetch, as it must where nothing has been published
+// yet: then the FetchReader is nil.
 func (s *Session) Join(ctx context.Context, name moqt.TrackName, back uint64, o *SubscribeOptions) (*TrackReader, *FetchReader, error) {
 	t, err := s.reserve(name)
 	if err != nil {
@@ -103,6 +113,9 @@ func (s *Session) Join(ctx context.Context, name moqt.TrackName, back uint64, o 
 	p.Filter = wire.Some(moqt.Filter{Kind: moqt.FilterLargestObject})
 	var fp wire.Params
 	fp.Priority = p.Priority
+	from := func(end moqt.Location) moqt.Location {
+		return moqt.Location{Group: end.Group - min(back, end.Group)}
+	}
 	ids := make(chan uint64, 1)
 	type result struct {
 		f   *FetchReader
@@ -111,21 +124,17 @@ func (s *Session) Join(ctx context.Context, name moqt.TrackName, back uint64, o 
 	fetched := make(chan result, 1)
 	fctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	begun := s.wg.Go(func() {
+	go func() { // waited for below
 		select {
 		case joined := <-ids:
-			f, err := s.fetch(fctx, moqt.Ascending, func(id uint64) *wire.Fetch {
+			f, err := s.fetch(fctx, moqt.Ascending, from, func(id uint64) *wire.Fetch {
 				return &wire.Fetch{RequestID: id, Type: wire.FetchRelativeJoining, JoiningID: joined, JoiningStart: back, Params: fp}
 			})
 			fetched <- result{f, err}
 		case <-fctx.Done():
 			fetched <- result{nil, fctx.Err()}
 		}
-	})
-	if !begun {
-		s.forget(t)
-		return nil, nil, s.cause()
-	}
+	}()
 	if _, err = s.subscribe(ctx, t, p, func(id uint64) { ids <- id }); err != nil {
 		cancel()
 		if r := <-fetched; r.f != nil {
@@ -139,91 +148,91 @@ func (s *Session) Join(ctx context.Context, name moqt.TrackName, back uint64, o 
 		t.Close()
 		return nil, nil, r.err
 	}
+	if r.err != nil {
+		s.log.Debug("joining fetch refused", "track", name, "err", r.err)
+	}
 	return t, r.f, nil
 }
 
-func (s *Session) fetch(ctx context.Context, order moqt.GroupOrder, build func(id uint64) *wire.Fetch) (*FetchReader, error) {
-	f := &FetchReader{s: s, order: order, ready: make(chan struct{}), objects: s.profile.FetchObjects(order)}
-	rs, m, err := s.request(ctx, wire.KindFetch, func(rs *requestStream) {
-		f.id = rs.id
+// fetch sends a FETCH. Its range begins at from of the End of FETCH_OK.
+func (s *Session) fetch(ctx context.Context, order moqt.GroupOrder, from func(moqt.Location) moqt.Location, build func(id uint64) *wire.Fetch) (*FetchReader, error) {
+	f := &FetchReader{s: s, from: from, ready: make(chan struct{}), objects: s.profile.FetchObjects(order)}
+	rs, m, err := s.request(ctx, wire.KindFetch, 0, func(rs *requestStream) {
+		f.id, f.rs = rs.id, rs
 		s.mu.Lock()
-		s.fetches[rs.id] = f
+		s.fetches[rs.id] = f // the data stream may come before the answer
 		s.mu.Unlock()
 	}, func(id uint64) wire.Message { return build(id) })
 	if err != nil {
-		s.dropFetch(f)
 		f.Close()
 		return nil, err
 	}
 	ok, is := m.(*wire.FetchOK)
 	if !is {
-		s.dropFetch(f)
+		f.Close()
 		return nil, rs.unexpected(m)
 	}
+	f.ok = ok
+	if ok.End.Less(from(ok.End)) {
+		f.Close()
+		return nil, s.fail(moqt.SessionProtocolViolation, "FETCH_OK ends at %v, before the start %v", ok.End, from(ok.End))
+	}
 	if err := unknownMandatory(ok.Properties); err != nil {
-		rs.abort(moqt.StreamCancelled, err)
-		s.dropFetch(f)
 		f.Close()
 		return nil, err
 	}
-	f.mu.Lock()
-	f.rs, f.ok = rs, ok
-	f.mu.Unlock()
-	s.wg.Go(func() {
-		err := rs.follow(func(m wire.Message) error {
-			if _, ok := m.(*wire.Goaway); ok {
-				return nil
-			}
-			return rs.unexpected(m)
-		})
-		if err != io.EOF {
-			f.fail(s.sessionOr(context.Background(), err))
+	begun := s.wg.Go(func() {
+		err := rs.follow(rs.unexpected)
+		if err != io.EOF { // after a FIN the data stream may still be on its way
+			f.fail(rs.endOf(err))
 		}
 	})
-	context.AfterFunc(s.ctx, func() { f.fail(s.cause()) })
+	if !begun {
+		f.Close()
+		return nil, s.cause()
+	}
 	return f, nil
 }
 
-func (s *Session) dropFetch(f *FetchReader) {
-	s.mu.Lock()
-	delete(s.fetches, f.id)
-	s.mu.Unlock()
-}
-
 // serveFetchStream brings the data stream of a fetch to its reader.
-func (s *Session) serveFetchStream(st ReceiveStream, r *wire.Reader) error {
+func (s *Session) serveFetchStream(src *timedStream, r *wire.Reader) error {
 	h, err := s.profile.ReadFetchHeader(r)
 	if err != nil {
 		return err
 	}
-	st.SetReadDeadline(time.Time{})
+	src.limit, src.progress = s.cfg.Limits.StallTimeout, true
+	src.next(r.Buffered() > 0)
 	s.mu.Lock()
 	f := s.fetches[h.RequestID]
 	s.mu.Unlock()
-	if f == nil {
-		st.CancelRead(moqt.StreamCancelled)
+	if f == nil { // cancelled, or never asked for
+		src.CancelRead(moqt.StreamCancelled)
 		return nil
 	}
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.st != nil {
+	second := f.stream.src != nil
+	wanted := !second && f.failed == nil
+	if wanted {
+		f.stream = objectStream{s: s, src: src, r: r}
+		close(f.ready)
+	}
+	f.mu.Unlock()
+	if second {
 		return s.fail(moqt.SessionProtocolViolation, "a second stream for fetch %d", h.RequestID)
 	}
-	if f.failed != nil {
-		st.CancelRead(moqt.StreamCancelled)
-		return nil
+	if !wanted {
+		src.CancelRead(moqt.StreamCancelled)
 	}
-	f.st, f.r = st, r
-	f.once.Do(func() { close(f.ready) })
 	return nil
 }
 
+// fail records why the data stream will not come.
 func (f *FetchReader) fail(err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.failed == nil && f.st == nil {
+	if f.failed == nil && f.stream.src == nil {
 		f.failed = err
-		f.once.Do(func() { close(f.ready) })
+		close(f.ready)
 	}
 }
 
@@ -238,71 +247,115 @@ func (f *FetchReader) Properties() moqt.Properties { return f.ok.Properties }
 func (f *FetchReader) Gaps() []FetchGap { return f.gaps }
 
 // ReadObject waits for the next object and returns it whole. The caller owns
-// the payload. The error is io.EOF at the end of the range.
+// the payload. The error is io.EOF at the end of the range, [*StreamError] if
+// the publisher broke the answer off. A fetch whose ctx ended is over.
 func (f *FetchReader) ReadObject(ctx context.Context) (moqt.Object, error) {
+	if f.err != nil {
+		return moqt.Object{}, f.err
+	}
 	select {
 	case <-f.ready:
 	case <-ctx.Done():
 		return moqt.Object{}, ctx.Err()
+	case <-f.s.ctx.Done():
+		return moqt.Object{}, f.s.cause()
 	}
-	if f.failed != nil {
+	if f.failed != nil { // does not change once ready
 		return moqt.Object{}, f.failed
 	}
-	defer context.AfterFunc(ctx, func() { f.st.CancelRead(moqt.StreamCancelled) })()
+	stop := context.AfterFunc(ctx, func() { f.stream.src.CancelRead(moqt.StreamCancelled) })
+	o, err := f.readObject()
+	if !stop() && err != nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		f.err = err
+		f.close(err == io.EOF)
+	}
+	return o, err
+}
+
+func (f *FetchReader) readObject() (moqt.Object, error) {
+	in := &f.stream
 	for {
-		h, err := f.objects.Next(f.r, &f.s.wlimits)
+		h, err := f.objects.Next(in.r, &f.s.wlimits)
 		if err != nil {
-			return moqt.Object{}, f.ended(ctx, err)
+			return moqt.Object{}, in.failed(err)
 		}
 		if h.Gap != wire.GapNone {
-			f.gaps = append(f.gaps, FetchGap{Range{f.at, h.Location}, h.Gap != wire.GapNonExistent})
-			f.at = h.Location
+			in.complete()
+			if err := f.gap(h.Location, h.Gap != wire.GapNonExistent); err != nil {
+				return moqt.Object{}, in.failed(err)
+			}
 			continue
 		}
-		f.at = h.Location
+		in.begin(h.Size)
+		f.passed(h.Location, false)
 		o := moqt.Object{Location: h.Location, Subgroup: h.Subgroup, Datagram: h.Datagram, Priority: h.Priority, Properties: h.Properties}
-		o.Payload, err = f.readAll(int64(h.Size))
-		if err != nil {
-			return moqt.Object{}, f.ended(ctx, err)
+		if o.Payload, err = in.readAll(); err != nil {
+			return moqt.Object{}, in.failed(err)
 		}
 		return o, nil
 	}
 }
 
-func (f *FetchReader) readAll(size int64) ([]byte, error) {
-	sr := SubgroupReader{s: f.s, st: f.st, r: f.r, left: size, track: &TrackReader{}}
-	return sr.readAll(size)
+// passed takes note of a record at l.
+func (f *FetchReader) passed(l moqt.Location, gap bool) {
+	f.any, f.gapped = true, gap
+	f.next = moqt.Location{Group: l.Group, Object: l.Object + 1}
+	if l.Object == math.MaxUint64 {
+		f.next = moqt.Location{Group: l.Group + 1}
+	}
 }
 
-func (f *FetchReader) ended(ctx context.Context, err error) error {
-	var we *wire.Error
-	if errors.As(err, &we) {
-		f.s.end(err)
+// gap takes note of a gap that ends at end. Neighbours of one kind are one.
+func (f *FetchReader) gap(end moqt.Location, unknown bool) error {
+	start, gapped := f.next, f.gapped
+	if !f.any {
+		start = f.from(f.ok.End)
 	}
-	if err == io.EOF {
-		f.Close()
-		return err
+	f.passed(end, true)
+	if n := len(f.gaps); gapped && f.gaps[n-1].Unknown == unknown {
+		f.gaps[n-1].End = end
+		return nil
 	}
-	if ctx.Err() != nil {
-		err = ctx.Err()
+	if len(f.gaps) == maxFetchGaps {
+		return fmt.Errorf("fetch of more than %d gaps: %w", maxFetchGaps, wire.ErrTooLarge)
 	}
-	return err
+	f.gaps = append(f.gaps, FetchGap{Range{start, end}, unknown})
+	return nil
 }
 
 // Close ends the fetch; what has not been read is dropped.
 func (f *FetchReader) Close() error {
-	f.s.dropFetch(f)
 	f.fail(ErrClosed)
-	f.mu.Lock()
-	rs, st := f.rs, f.st
-	f.mu.Unlock()
-	if rs != nil {
-		rs.abort(moqt.StreamCancelled, ErrClosed)
-	}
-	if st != nil {
-		st.CancelRead(moqt.StreamCancelled)
-	}
+	f.close(false)
 	return nil
+}
+
+// close lets go of the fetch, which was read to its end or is cancelled.
+func (f *FetchReader) close(whole bool) {
+	f.mu.Lock()
+	again := f.closed
+	f.closed = true
+	src := f.stream.src
+	f.mu.Unlock()
+	if again {
+		return
+	}
+	f.s.mu.Lock()
+	delete(f.s.fetches, f.id)
+	f.s.mu.Unlock()
+	if src != nil {
+		src.CancelRead(moqt.StreamCancelled)
+	}
+	switch {
+	case f.rs == nil: // it has not even been sent
+	case whole:
+		f.rs.finish()
+	default:
+		f.rs.abort(moqt.StreamCancelled, ErrClosed)
+	}
 }
 
 // FetchRequest is the peer's wish to get a range of a track's past (FETCH). A
@@ -317,12 +370,10 @@ type FetchRequest struct {
 	Joining bool
 	// FillTimeout is how long to wait for objects that are not at hand, or nil.
 	FillTimeout *time.Duration
-
-	s *Session
 }
 
 func (s *Session) serveFetch(rs *requestStream, m *wire.Fetch) {
-	r := &FetchRequest{incoming: incoming{rs}, s: s, Track: m.Track, Range: Range{m.Start, m.End},
+	r := &FetchRequest{incoming: incoming{rs}, Track: m.Track, Range: Range{m.Start, m.End},
 		Order: m.Params.Order.Or(moqt.Ascending), Priority: m.Params.Priority.Or(moqt.DefaultPriority)}
 	if m.Params.FillTimeout.Set {
 		r.FillTimeout = &m.Params.FillTimeout.Value
@@ -341,20 +392,16 @@ func (s *Session) serveFetch(rs *requestStream, m *wire.Fetch) {
 	if !s.offer(rs, r) {
 		return
 	}
-	rs.follow(func(m wire.Message) error {
-		switch m := m.(type) {
-		case *wire.RequestUpdate: // the priority of a fetch: taken note of, no more
-			if err := checkTokens(m); err != nil {
-				s.end(err)
-				return err
-			}
-			return rs.send(&wire.RequestOK{})
-		case *wire.Goaway:
-			return nil
+	err := rs.follow(func(m wire.Message) error {
+		if _, ok := m.(*wire.RequestUpdate); ok {
+			return rs.send(&wire.RequestOK{}) // the stream stays where it is among the others
 		}
 		return rs.unexpected(m)
 	})
-	<-rs.ctx.Done()
+	if err == io.EOF { // no more updates will come; the fetch goes on
+		<-rs.ctx.Done()
+	}
+	rs.abort(moqt.StreamCancelled, rs.endOf(err))
 }
 
 // resolveJoin finds the subscription that a joining fetch names and computes
@@ -370,14 +417,17 @@ func (s *Session) resolveJoin(rs *requestStream, m *wire.Fetch, r *FetchRequest)
 		s.mu.Lock()
 		set := s.aliasSet
 		t, known := s.subscribes[m.JoiningID]
-		seen := s.peerIDs.has(m.JoiningID) || m.JoiningID%2 != s.peerIDs.next%2
-		accepted := t != nil && (t.accepted || t.rs.ours)
+		come := !s.isPeerID(m.JoiningID) || s.peerIDs.has(m.JoiningID)
+		established := t != nil && t.established
 		s.mu.Unlock()
 		switch {
-		case accepted:
+		case established:
 			return s.joinRange(rs, m, r, t)
-		case !known && (seen || late) || ctx.Err() != nil:
+		case !known && (come || late):
 			rs.reject(moqt.RequestInvalidJoiningID, fmt.Sprintf("request %d is no subscription of this session", m.JoiningID), -1)
+			return false
+		case ctx.Err() != nil:
+			rs.reject(moqt.RequestTimeout, "the subscription to join is not established", 0)
 			return false
 		}
 		select {
@@ -426,21 +476,31 @@ type FetchWriter struct {
 	stop func() bool // takes back that the request's end resets the stream
 }
 
-// Accept answers FETCH_OK and opens the stream for the objects.
+// Accept answers FETCH_OK and opens the stream for the objects. i.End must not
+// be before the start of the range. What is written fails once the peer has
+// cancelled the fetch.
 func (r *FetchRequest) Accept(i FetchInfo) (*FetchWriter, error) {
-	if err := r.rs.send(&wire.FetchOK{End: i.End, EndOfTrack: i.EndOfTrack, Properties: i.Properties}); err != nil {
+	if i.End.Less(r.Range.Start) {
+		return nil, fmt.Errorf("moqt: answer to a fetch from %v that ends at %v", r.Range.Start, i.End)
+	}
+	rs, s := r.rs, r.rs.s
+	if err := rs.answer(&wire.FetchOK{End: i.End, EndOfTrack: i.EndOfTrack, Properties: i.Properties}, false); err != nil {
 		return nil, err
 	}
-	st, err := r.s.conn.OpenUniStream(r.rs.ctx)
+	st, err := s.conn.OpenUniStream(rs.ctx)
 	if err != nil {
+		err = rs.endOf(err)
+		rs.abort(moqt.StreamInternalError, err)
 		return nil, err
 	}
 	st.SetPriority(fetchUrgency(r.Priority), true)
-	w := &FetchWriter{rs: r.rs, st: st, enc: r.s.profile.FetchEncoder(r.Order)}
-	w.stop = context.AfterFunc(r.rs.ctx, func() { st.CancelWrite(moqt.StreamCancelled) })
-	if _, err := st.Write(r.s.profile.AppendFetchHeader(nil, &wire.FetchHeader{RequestID: r.rs.id})); err != nil {
+	w := &FetchWriter{rs: rs, st: st, enc: s.profile.FetchEncoder(r.Order)}
+	w.stop = context.AfterFunc(rs.ctx, func() { st.CancelWrite(moqt.StreamCancelled) })
+	if err := w.write(s.profile.AppendFetchHeader(nil, &wire.FetchHeader{RequestID: rs.id})); err != nil {
+		w.Cancel(moqt.StreamInternalError)
 		return nil, err
 	}
+	st.SetReliableBoundary()
 	return w, nil
 }
 
@@ -456,13 +516,23 @@ func fetchUrgency(p moqt.Priority) int8 {
 // WriteObject sends o, which must follow the one before in the order asked for.
 // o.Payload is not kept. Status objects are not sent in a fetch.
 func (w *FetchWriter) WriteObject(o moqt.Object) error {
-	b, err := w.enc.Append(nil, &wire.FetchObject{Location: o.Location, Subgroup: o.Subgroup, Datagram: o.Datagram,
+	buf := scratch.Get().(*[]byte)
+	defer scratch.Put(buf)
+	b, err := w.enc.Append((*buf)[:0], &wire.FetchObject{Location: o.Location, Subgroup: o.Subgroup, Datagram: o.Datagram,
 		Priority: o.Priority, Properties: o.Properties, Size: uint64(len(o.Payload))})
 	if err != nil {
 		return err
 	}
-	_, err = w.st.Write(append(b, o.Payload...))
-	return err
+	if len(o.Payload) <= oneWrite {
+		b = append(b, o.Payload...)
+		*buf = b[:0]
+		return w.write(b)
+	}
+	*buf = b[:0]
+	if err := w.write(b); err != nil {
+		return err
+	}
+	return w.write(o.Payload)
 }
 
 // WriteUnknown says that nothing is known here of the objects from the one
@@ -472,20 +542,23 @@ func (w *FetchWriter) WriteUnknown(end moqt.Location) error {
 	if err != nil {
 		return err
 	}
-	_, err = w.st.Write(b)
-	return err
+	return w.write(b)
+}
+
+func (w *FetchWriter) write(b []byte) error {
+	_, err := w.st.Write(b)
+	if err != nil {
+		return w.rs.endOf(err)
+	}
+	return nil
 }
 
 // Close ends the answer: all objects of the range that exist were sent.
 func (w *FetchWriter) Close() error {
-	w.stop() // closing our half of the request ends its context
+	w.stop()
 	err := w.st.Close()
-	w.rs.mu.Lock()
-	if !w.rs.closed {
-		w.rs.closed = true
-		w.rs.st.Close()
-	}
-	w.rs.mu.Unlock()
+	w.rs.endWrite()
+	w.rs.linger()
 	return err
 }
 

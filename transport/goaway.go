@@ -15,23 +15,28 @@ var ErrGoaway = errors.New("moqt: the peer is going away")
 
 // Goaway asks the peer to move what it has on this session elsewhere, to uri if
 // that is not empty (a server's right only), and waits until the peer has closed
-// the session. After timeout, if that is not zero, the session is closed with
-// GOAWAY_TIMEOUT. From now on new requests of the peer are refused with
-// GOING_AWAY. It may be called once. (MOQT draft-18, "GOAWAY")
+// the session, which is no error. After timeout, if that is not zero, the session
+// is closed with GOAWAY_TIMEOUT; if ctx ends before, it stays open. From now on
+// new requests of the peer are refused with GOING_AWAY. It may be called once.
+// (MOQT draft-18, "GOAWAY")
 func (s *Session) Goaway(ctx context.Context, uri string, timeout time.Duration) error {
 	if s.info.Client && uri != "" {
 		return errors.New("moqt: a client's GOAWAY names no URI")
 	}
 	s.mu.Lock()
+	m := &wire.Goaway{URI: uri, Timeout: timeout, RequestID: wire.Some(s.peerIDs.next)}
+	_, err := s.profile.AppendMessage(nil, m)
 	sent := s.goawaySent
-	s.goawaySent = true
-	id := s.peerIDs.next
+	s.goawaySent = sent || err == nil
 	s.mu.Unlock()
+	if err != nil {
+		return err
+	}
 	if sent {
 		return errors.New("moqt: GOAWAY was sent before")
 	}
-	if err := s.sendControl(&wire.Goaway{URI: uri, Timeout: timeout, RequestID: wire.Some(id)}); err != nil {
-		return err
+	if err := s.sendControl(m); err != nil {
+		return s.sessionOr(ctx, err)
 	}
 	var late <-chan time.Time
 	if timeout > 0 {
@@ -67,7 +72,7 @@ func (s *Session) gotGoaway(m *wire.Goaway) error {
 	if !s.info.Client && m.URI != "" {
 		return s.fail(moqt.SessionProtocolViolation, "a client's GOAWAY names a URI")
 	}
-	if m.RequestID.Set && m.RequestID.Value%2 != s.nextID.Load()%2 {
+	if m.RequestID.Set && s.isPeerID(m.RequestID.Value) {
 		return s.fail(moqt.SessionInvalidRequestID, "GOAWAY names request id %d, which is not ours", m.RequestID.Value)
 	}
 	s.mu.Lock()

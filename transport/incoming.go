@@ -2,9 +2,7 @@ package transport
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"time"
 
 	"github.com/tributary-live/tributary/transport/moqt"
@@ -15,7 +13,7 @@ import (
 // [*PublishRequest], [*FetchRequest], [*StatusRequest], [*AnnounceRequest],
 // [*WatchRequest] or [*TracksRequest]. Each has an Accept of its own; one that
 // is neither accepted nor rejected stays open and counts against
-// Limits.MaxRequests.
+// Limits.MaxRequests. Only the first answer counts, a second one is an error.
 type Request interface {
 	// Reject refuses the request with a code and a sentence for people. The
 	// peer should not repeat it.
@@ -37,7 +35,7 @@ func (in *incoming) RejectRetry(code moqt.RequestCode, reason string, retry time
 	return in.rs.reject(code, reason, retry)
 }
 
-// Accept waits for the peer's next request.
+// Accept waits for the peer's next request. Several goroutines may call it.
 func (s *Session) Accept(ctx context.Context) (Request, error) {
 	select {
 	case r := <-s.requests:
@@ -65,66 +63,39 @@ func (s *Session) acceptBidi() {
 func (s *Session) serveRequest(st Stream) {
 	rs := s.newRequestStream(st, false)
 	defer rs.cancel(ErrClosed)
-	st.SetReadDeadline(time.Now().Add(s.cfg.Limits.MessageTimeout))
 	m, err := rs.read(wire.On{})
 	if err != nil {
-		switch {
-		case err == io.EOF || isStream(err):
-			rs.abort(moqt.StreamCancelled, err) // opened and given up: no harm
-		case isTimeout(err):
-			s.fail(moqt.SessionControlMessageTimeout, "a request stream had no message within %v", s.cfg.Limits.MessageTimeout)
-		}
+		rs.abort(moqt.StreamCancelled, err) // opened and given up: no harm
 		return
 	}
-	st.SetReadDeadline(time.Time{})
 	rs.kind = m.Kind()
 	if rs.id, err = requestID(m); err != nil {
 		s.end(err)
 		return
 	}
-	if rs.kind == wire.KindSubscribe {
-		// From the moment its id counts as used, a joining fetch that names it
-		// must find that it is on its way.
-		s.mu.Lock()
-		s.subscribes[rs.id] = nil
-		s.mu.Unlock()
-	}
-	if s.takeID(rs.id) != nil {
+	if s.take(rs.id, rs.kind == wire.KindSubscribe) != nil {
 		return
 	}
+	defer s.requestOver(rs.id)
 	s.mu.Lock()
-	goaway, full := s.goawaySent, s.openPeer >= s.cfg.Limits.MaxRequests
-	if !full {
-		s.openPeer++
-	}
+	s.openPeer++
+	goaway, full := s.goawaySent, s.openPeer > s.cfg.Limits.MaxRequests
 	s.mu.Unlock()
-	if full {
-		s.mu.Lock()
-		delete(s.subscribes, rs.id)
-		s.mu.Unlock()
-		rs.reject(moqt.RequestExcessiveLoad, fmt.Sprintf("more than %d requests are open on this session", s.cfg.Limits.MaxRequests), time.Second)
-		return
-	}
-	defer func() {
-		s.mu.Lock()
-		s.openPeer--
-		if t, mine := s.subscribes[rs.id]; mine && t == nil {
-			delete(s.subscribes, rs.id)
-		}
-		s.announceLocked()
-		s.mu.Unlock()
-	}()
 	if err := checkTokens(m); err != nil {
 		s.end(err)
 		return
 	}
-	if goaway {
+	switch {
+	case goaway:
 		rs.reject(moqt.RequestGoingAway, "this end is going away", -1)
 		return
+	case full:
+		rs.reject(moqt.RequestExcessiveLoad, fmt.Sprintf("more than %d requests are open on this session", s.cfg.Limits.MaxRequests), time.Second)
+		return
 	}
-	// The stream's context of the sending half ends when the peer stops it,
-	// which is how a subscriber cancels.
-	stop := context.AfterFunc(st.Context(), func() { rs.cancel(&StreamError{Code: moqt.StreamCancelled, Remote: true}) })
+	// The context of our half ends when the peer stops it, which is how a
+	// subscriber cancels.
+	stop := context.AfterFunc(st.Context(), rs.stopped)
 	defer stop()
 	switch m := m.(type) {
 	case *wire.Subscribe:
@@ -142,6 +113,17 @@ func (s *Session) serveRequest(st Stream) {
 	case *wire.SubscribeTracks:
 		s.serveTracks(rs, m)
 	}
+}
+
+// requestOver forgets a request of the peer that take has let in.
+func (s *Session) requestOver(id uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.openPeer--
+	if s.subscribes[id] == nil {
+		delete(s.subscribes, id)
+	}
+	s.announceLocked()
 }
 
 func requestID(m wire.Message) (uint64, error) {
@@ -219,9 +201,4 @@ func (s *Session) reserved(rs *requestStream, ns moqt.Namespace) bool {
 		break
 	}
 	return false
-}
-
-func isTimeout(err error) bool {
-	var t interface{ Timeout() bool }
-	return errors.As(err, &t) && t.Timeout()
 }

@@ -21,7 +21,7 @@ type Announcement struct {
 // Announce tells the peer that this end has tracks under ns and waits until it
 // has accepted. The peer may then subscribe to them.
 func (s *Session) Announce(ctx context.Context, ns moqt.Namespace) (*Announcement, error) {
-	rs, m, err := s.request(ctx, wire.KindPublishNamespace, nil, func(id uint64) wire.Message {
+	rs, m, err := s.request(ctx, wire.KindPublishNamespace, 0, nil, func(id uint64) wire.Message {
 		return &wire.PublishNamespace{RequestID: id, Namespace: ns}
 	})
 	if err != nil {
@@ -36,19 +36,11 @@ func (s *Session) Announce(ctx context.Context, ns moqt.Namespace) (*Announcemen
 	return &Announcement{rs, ns}, nil
 }
 
-// followToEnd reads a request on which only GOAWAY can still come, until it
-// ends.
+// followToEnd reads a request of ours on which the peer has nothing more to
+// say, until it ends.
 func (rs *requestStream) followToEnd() {
-	err := rs.follow(func(m wire.Message) error {
-		if _, ok := m.(*wire.Goaway); ok {
-			return nil
-		}
-		return rs.unexpected(m)
-	})
-	if err == io.EOF {
-		err = &StreamError{Code: moqt.StreamCancelled, Remote: true}
-	}
-	rs.abort(moqt.StreamCancelled, rs.s.sessionOr(context.Background(), err))
+	err := rs.follow(rs.unexpected)
+	rs.abort(moqt.StreamCancelled, rs.endOf(err))
 }
 
 // Namespace returns what was announced.
@@ -83,37 +75,26 @@ func (s *Session) serveAnnounce(rs *requestStream, m *wire.PublishNamespace) {
 // hold follows a namespace request until the peer ends it, by FIN or reset.
 func (s *Session) hold(rs *requestStream) {
 	err := rs.follow(func(m wire.Message) error {
-		switch m := m.(type) {
-		case *wire.RequestUpdate:
-			if err := checkTokens(m); err != nil {
-				s.end(err)
-				return err
-			}
-			if m.Params.Prefix.Set {
-				return rs.reject(moqt.RequestNotSupported, "the prefix of a request cannot be changed here; make a new request", -1)
-			}
-			return rs.send(&wire.RequestOK{})
-		case *wire.Goaway:
-			return nil
+		update, ok := m.(*wire.RequestUpdate)
+		if !ok {
+			return rs.unexpected(m)
 		}
-		return rs.unexpected(m)
+		if !update.Params.Prefix.Set {
+			return rs.send(&wire.RequestOK{})
+		}
+		rs.sendLast(&wire.RequestError{Code: moqt.RequestNotSupported,
+			Reason: "the prefix of a request cannot be changed here; make a new request"})
+		return ErrClosed
 	})
 	if err == io.EOF {
 		err = ErrClosed
 	}
-	rs.cancel(err)
-	rs.mu.Lock()
-	closed := rs.closed
-	rs.closed = true
-	rs.mu.Unlock()
-	if !closed {
-		rs.st.Close()
-	}
-	rs.st.CancelRead(moqt.StreamCancelled)
+	rs.cancel(rs.endOf(err))
+	rs.finish()
 }
 
 // Accept answers REQUEST_OK.
-func (r *AnnounceRequest) Accept() error { return r.rs.send(&wire.RequestOK{}) }
+func (r *AnnounceRequest) Accept() error { return r.rs.answer(&wire.RequestOK{}, false) }
 
 // Revoke ends an announcement that was accepted, with a code that tells why.
 func (r *AnnounceRequest) Revoke(code moqt.StreamCode) { r.rs.abort(code, &StreamError{Code: code}) }
@@ -142,7 +123,7 @@ const maxNamespaces = 100_000
 // WatchNamespaces asks the peer for the namespaces under prefix, those that are
 // there and those that come and go (SUBSCRIBE_NAMESPACE).
 func (s *Session) WatchNamespaces(ctx context.Context, prefix moqt.Namespace) (*NamespaceReader, error) {
-	rs, m, err := s.request(ctx, wire.KindSubscribeNamespace, nil, func(id uint64) wire.Message {
+	rs, m, err := s.request(ctx, wire.KindSubscribeNamespace, 0, nil, func(id uint64) wire.Message {
 		return &wire.SubscribeNamespace{RequestID: id, Prefix: prefix}
 	})
 	if err != nil {
@@ -168,8 +149,6 @@ func (n *NamespaceReader) run() {
 			suffix = m.Suffix
 		case *wire.NamespaceDone:
 			suffix, gone = m.Suffix, true
-		case *wire.Goaway:
-			return nil
 		default:
 			return n.rs.unexpected(m)
 		}
@@ -179,10 +158,7 @@ func (n *NamespaceReader) run() {
 		}
 		return n.change(ns, gone)
 	})
-	if err == io.EOF {
-		err = &StreamError{Code: moqt.StreamCancelled, Remote: true}
-	}
-	err = s.sessionOr(context.Background(), err)
+	err = n.rs.endOf(err)
 	n.mu.Lock()
 	// The end of the stream is the end of every namespace told on it.
 	for ns := range n.live {
@@ -295,21 +271,22 @@ func (s *Session) serveWatch(rs *requestStream, m *wire.SubscribeNamespace) {
 	}
 }
 
-// NamespaceWriter tells a peer which namespaces there are under its prefix.
+// NamespaceWriter tells a peer which namespaces there are under its prefix. Its
+// methods may be called concurrently.
 type NamespaceWriter struct {
 	rs     *requestStream
 	prefix moqt.Namespace
+	turn   chan struct{} // cap 1: who has put a token in may use told and write
 
-	mu   sync.Mutex // guards told, and the order of messages
 	told map[moqt.Namespace]struct{}
 }
 
 // Accept answers REQUEST_OK.
 func (r *WatchRequest) Accept() (*NamespaceWriter, error) {
-	if err := r.rs.send(&wire.RequestOK{}); err != nil {
+	if err := r.rs.answer(&wire.RequestOK{}, false); err != nil {
 		return nil, err
 	}
-	return &NamespaceWriter{rs: r.rs, prefix: r.Prefix, told: make(map[moqt.Namespace]struct{})}, nil
+	return &NamespaceWriter{rs: r.rs, prefix: r.Prefix, turn: make(chan struct{}, 1), told: make(map[moqt.Namespace]struct{})}, nil
 }
 
 // Context ends when the peer ends the request.
@@ -323,33 +300,37 @@ func (w *NamespaceWriter) Add(ns moqt.Namespace) error {
 	if !ok {
 		return fmt.Errorf("moqt: namespace %v is not under %v", ns, w.prefix)
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if _, there := w.told[ns]; there {
-		return nil
-	}
-	w.told[ns] = struct{}{}
-	return w.sent(w.rs.send(&wire.Namespace{Suffix: suffix}))
+	return w.inTurn(func() error {
+		if _, there := w.told[ns]; there {
+			return nil
+		}
+		w.told[ns] = struct{}{}
+		return w.rs.send(&wire.Namespace{Suffix: suffix})
+	})
 }
 
-// Remove tells that a namespace is gone, if it was told before.
+// Remove tells that a namespace is gone, if it was told before. It blocks as
+// Add does.
 func (w *NamespaceWriter) Remove(ns moqt.Namespace) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if _, there := w.told[ns]; !there {
-		return nil
-	}
-	delete(w.told, ns)
-	suffix, _ := ns.Suffix(w.prefix)
-	return w.sent(w.rs.send(&wire.NamespaceDone{Suffix: suffix}))
+	return w.inTurn(func() error {
+		if _, there := w.told[ns]; !there {
+			return nil
+		}
+		delete(w.told, ns)
+		suffix, _ := ns.Suffix(w.prefix)
+		return w.rs.send(&wire.NamespaceDone{Suffix: suffix})
+	})
 }
 
-// sent ends a request whose peer does not read what it asked for.
-func (w *NamespaceWriter) sent(err error) error {
-	if err != nil {
-		w.rs.abort(moqt.StreamExcessiveLoad, err)
+// inTurn calls f when it is this caller's turn.
+func (w *NamespaceWriter) inTurn(f func() error) error {
+	select {
+	case w.turn <- struct{}{}:
+	case <-w.rs.ctx.Done():
+		return w.rs.endOf(nil)
 	}
-	return err
+	defer func() { <-w.turn }()
+	return f()
 }
 
 // Close ends the request; the peer takes every namespace as gone.

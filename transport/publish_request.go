@@ -1,7 +1,6 @@
 package transport
 
 import (
-	"context"
 	"errors"
 	"time"
 
@@ -10,7 +9,7 @@ import (
 )
 
 // PublishRequest is the peer's offer of a track (PUBLISH). Objects may come
-// before it is accepted; they wait in their streams.
+// before it is accepted; they wait in their streams, and datagrams in a queue.
 type PublishRequest struct {
 	incoming
 	Track      moqt.TrackName
@@ -54,10 +53,10 @@ func (s *Session) servePublish(rs *requestStream, m *wire.Publish) {
 		select {
 		case <-r.accepted:
 			t.run()
+			return // what has come is the application's to read and to close
 		case <-rs.ctx.Done():
 		}
 	}
-	t.done(context.Cause(rs.ctx), 0)
 	t.Close()
 }
 
@@ -74,7 +73,8 @@ func (r *PublishRequest) RejectRetry(code moqt.RequestCode, reason string, retry
 }
 
 // Accept answers PUBLISH_OK and returns the reader of the track. The options
-// are as for [Session.Subscribe]; Paused asks the peer to hold objects back.
+// are as for [Session.Subscribe], but without a Filter all that the publisher
+// sends is asked for; Paused asks it to hold objects back.
 func (r *PublishRequest) Accept(o *SubscribeOptions) (*TrackReader, error) {
 	p := o.params()
 	if o == nil || o.Filter == (moqt.Filter{}) {
@@ -83,7 +83,7 @@ func (r *PublishRequest) Accept(o *SubscribeOptions) (*TrackReader, error) {
 	p.RendezvousTimeout = wire.Opt[time.Duration]{}
 	p.NewGroup = wire.Opt[uint64]{}
 	p.Forward = wire.Some(o == nil || !o.Paused)
-	if err := r.rs.send(&wire.RequestOK{Params: p}); err != nil {
+	if err := r.rs.answer(&wire.RequestOK{Params: p}, false); err != nil {
 		return nil, err
 	}
 	close(r.accepted)

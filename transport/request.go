@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/tributary-live/tributary/transport/moqt"
@@ -23,33 +22,42 @@ type requestStream struct {
 	kind   wire.Kind // of the message that opened it
 	ours   bool      // this end opened it
 	st     Stream
-	r      *wire.Reader // read by one goroutine at a time
+	src    *timedStream
+	r      *wire.Reader // of src; read by one goroutine at a time
 	ctx    context.Context
 	cancel context.CancelCauseFunc
+	turn   chan struct{} // cap 1: who has put a token in may write
 
-	finished atomic.Bool // the last message was sent whole
+	// replied is closed when a request of the peer has its first answer.
+	replied chan struct{}
 
-	mu      sync.Mutex          // guards what follows, and the order of writes
+	mu      sync.Mutex          // guards what follows
 	updates []chan wire.Message // REQUEST_UPDATEs of ours that wait for an answer
-	closed  bool                // nothing more may be written
+	decided bool                // replied is closed, or will be
+	closed  bool                // our half ended well
+	late    *time.Timer         // ends the wait for the peer's end; nil before linger
 }
 
 func (s *Session) newRequestStream(st Stream, ours bool) *requestStream {
 	st.SetPriority(0, true)
-	rs := &requestStream{s: s, st: st, ours: ours, r: wire.NewReader(st)}
+	rs := &requestStream{s: s, st: st, ours: ours, turn: make(chan struct{}, 1), replied: make(chan struct{})}
+	rs.src = timed(st, s.cfg.Limits.MessageTimeout)
+	rs.src.next(!ours) // the peer's begins with a message, our answer may be long in coming
+	rs.r = wire.NewReader(rs.src)
 	rs.ctx, rs.cancel = context.WithCancelCause(s.ctx)
 	return rs
 }
 
 // request opens a stream, sends the message that build makes of a fresh id and
-// waits for the first answer. A REQUEST_ERROR comes back as [*RequestError].
-// before, if not nil, is called with the stream before the message is sent.
-func (s *Session) request(ctx context.Context, kind wire.Kind, before func(*requestStream), build func(id uint64) wire.Message) (*requestStream, wire.Message, error) {
+// waits for the first answer, at most Limits.ResponseTimeout and extra. A
+// REQUEST_ERROR comes back as [*RequestError]. before, if not nil, is called
+// with the stream before the message is sent.
+func (s *Session) request(ctx context.Context, kind wire.Kind, extra time.Duration, before func(*requestStream), build func(id uint64) wire.Message) (*requestStream, wire.Message, error) {
 	if err := s.mayRequest(); err != nil {
 		return nil, nil, err
 	}
-	ctx, stop := context.WithTimeoutCause(ctx, s.cfg.Limits.ResponseTimeout,
-		fmt.Errorf("moqt: no answer within %v", s.cfg.Limits.ResponseTimeout))
+	wait := s.cfg.Limits.ResponseTimeout + extra
+	ctx, stop := context.WithTimeoutCause(ctx, wait, fmt.Errorf("moqt: no answer within %v", wait))
 	defer stop()
 	st, err := s.conn.OpenStream(ctx)
 	if err != nil {
@@ -60,29 +68,35 @@ func (s *Session) request(ctx context.Context, kind wire.Kind, before func(*requ
 	if before != nil {
 		before(rs)
 	}
+	quit := context.AfterFunc(ctx, func() { rs.abort(moqt.StreamCancelled, context.Cause(ctx)) })
+	var m wire.Message
 	// A peer that answers at once may stop our half of the stream before Write
 	// has returned: then the answer is there to be read all the same.
-	if err := rs.send(build(rs.id)); err != nil && !isStopped(err) {
-		rs.abort(moqt.StreamInternalError, err)
-		return nil, nil, s.sessionOr(ctx, err)
+	if err = rs.send(build(rs.id)); err == nil || isStopped(err) {
+		m, err = rs.read(wire.On{Request: kind, Answers: kind})
 	}
-	quit := context.AfterFunc(ctx, func() { rs.abort(moqt.StreamCancelled, context.Cause(ctx)) })
-	m, err := rs.read(wire.On{Request: kind, Answers: kind})
-	if !quit() && err != nil {
-		return nil, nil, s.sessionOr(ctx, err)
+	if !quit() {
+		err = context.Cause(ctx) // whatever came, the request is being cancelled
 	}
-	switch m := m.(type) {
-	case nil:
+	if err != nil {
 		rs.abort(moqt.StreamCancelled, err)
 		if err == io.EOF {
 			err = &RequestError{Code: moqt.RequestInternalError, Reason: "the peer closed the request without an answer", Remote: true, RetryAfter: -1}
 		}
 		return nil, nil, s.sessionOr(ctx, err)
+	}
+	switch m := m.(type) {
 	case *wire.RequestError:
 		rs.finish()
+		if err := s.checkRedirect(m); err != nil {
+			return nil, nil, err
+		}
 		return nil, nil, requestError(m)
 	case *wire.Goaway:
-		err := &RequestError{Code: moqt.RequestRedirect, Reason: "the peer moves this request", Remote: true, Redirect: &Redirect{URI: m.URI}}
+		if err := rs.gotGoaway(m); err != nil {
+			return nil, nil, err
+		}
+		err := &RequestError{Code: moqt.RequestRedirect, Reason: "the peer moves this request", Remote: true, RetryAfter: -1, Redirect: &Redirect{URI: m.URI}}
 		rs.abort(moqt.StreamCancelled, err)
 		return nil, nil, err
 	}
@@ -131,66 +145,129 @@ func requestError(m *wire.RequestError) *RequestError {
 	return e
 }
 
-// read returns the next message of the peer. A violation ends the session; a
-// stream that ends or is reset does not.
+// checkRedirect holds a client to sending no URI: servers do not dial.
+func (s *Session) checkRedirect(m *wire.RequestError) error {
+	if !s.info.Client && m.Redirect.Value.URI != "" {
+		return s.fail(moqt.SessionProtocolViolation, "a client's redirect names a URI")
+	}
+	return nil
+}
+
+// gotGoaway takes note of GOAWAY on the request. There it is about the request
+// alone, which goes on until either side ends it.
+func (rs *requestStream) gotGoaway(m *wire.Goaway) error {
+	if !rs.s.info.Client && m.URI != "" {
+		return rs.s.fail(moqt.SessionProtocolViolation, "a client's GOAWAY names a URI")
+	}
+	rs.s.log.Debug("peer moves a request", "request", rs.id, "uri", printable(m.URI))
+	return nil
+}
+
+// read returns the next message of the peer. A violation, and a message that
+// does not come to its end, end the session; a stream that ends or is reset
+// does not.
 func (rs *requestStream) read(on wire.On) (wire.Message, error) {
 	m, err := rs.s.profile.ReadMessage(rs.r, on)
-	if err == nil || err == io.EOF || isStream(err) {
-		return m, err
+	if err == nil {
+		rs.src.next(rs.r.Buffered() > 0)
+		return m, nil
 	}
 	var we *wire.Error
-	if errors.As(err, &we) {
+	switch {
+	case err == io.EOF, isStream(err):
+	case errors.As(err, &we):
 		rs.s.end(err)
+	case isTimeout(err):
+		err = rs.s.fail(moqt.SessionControlMessageTimeout, "a message took more than %v to come", rs.s.cfg.Limits.MessageTimeout)
 	}
 	return nil, err
 }
 
 // send writes m. It may be called concurrently.
-func (rs *requestStream) send(m wire.Message) error { return rs.write(m, false) }
+func (rs *requestStream) send(m wire.Message) error { return rs.write(m, false, nil) }
 
 // sendLast writes m and ends our half of the stream.
-func (rs *requestStream) sendLast(m wire.Message) error { return rs.write(m, true) }
+func (rs *requestStream) sendLast(m wire.Message) error { return rs.write(m, true, nil) }
 
-func (rs *requestStream) write(m wire.Message, last bool) error {
+// errAnswered is the error of a second answer to one request.
+var errAnswered = errors.New("moqt: the request has been answered before")
+
+// answer writes the first answer to a request of the peer, and the last message
+// on it if last.
+func (rs *requestStream) answer(m wire.Message, last bool) error {
+	rs.mu.Lock()
+	decided := rs.decided
+	rs.decided = true
+	rs.mu.Unlock()
+	if decided {
+		return errAnswered
+	}
+	defer close(rs.replied)
+	return rs.write(m, last, nil)
+}
+
+// write writes m when it is this caller's turn, and ends our half of the stream
+// if last. If not nil, before is called first, so that its calls are in the
+// order of the messages.
+func (rs *requestStream) write(m wire.Message, last bool, before func()) error {
 	b, err := rs.s.profile.AppendMessage(nil, m)
 	if err != nil {
 		return err
 	}
-	rs.mu.Lock()
-	defer rs.mu.Unlock()
-	if rs.closed {
+	select {
+	case rs.turn <- struct{}{}:
+	case <-rs.ctx.Done():
+		return rs.endOf(nil)
+	}
+	defer func() { <-rs.turn }()
+	if rs.isClosed() {
 		return ErrClosed
 	}
-	rs.st.SetWriteDeadline(time.Now().Add(rs.s.cfg.Limits.MessageTimeout))
-	_, err = rs.st.Write(b)
-	if last || err != nil {
-		rs.closed = true
-		rs.finished.Store(err == nil)
-		rs.st.Close()
+	if before != nil {
+		before()
 	}
-	return err
+	rs.st.SetWriteDeadline(time.Now().Add(rs.s.cfg.Limits.MessageTimeout))
+	if _, err = rs.st.Write(b); err != nil {
+		err = rs.endOf(err)
+		if !isStream(err) {
+			// Part of the message may be out, so nothing can follow, not even a FIN.
+			rs.abort(moqt.StreamExcessiveLoad, err)
+		}
+		return err
+	}
+	if last {
+		rs.closeWrite()
+	}
+	return nil
+}
+
+func (rs *requestStream) isClosed() bool {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	return rs.closed
+}
+
+// closeWrite ends our half well. It is for who has the turn.
+func (rs *requestStream) closeWrite() {
+	rs.mu.Lock()
+	rs.closed = true
+	rs.mu.Unlock()
+	rs.st.Close()
 }
 
 // update sends a REQUEST_UPDATE and waits for its answer.
 func (rs *requestStream) update(ctx context.Context, p wire.Params) (*wire.RequestOK, error) {
 	answer := make(chan wire.Message, 1)
-	b, err := rs.s.profile.AppendMessage(nil, &wire.RequestUpdate{RequestID: rs.s.newID(), Params: p})
-	if err != nil {
-		return nil, err
-	}
-	rs.mu.Lock()
-	if rs.closed {
+	err := rs.write(&wire.RequestUpdate{RequestID: rs.s.newID(), Params: p}, false, func() {
+		rs.mu.Lock()
+		rs.updates = append(rs.updates, answer)
 		rs.mu.Unlock()
-		return nil, ErrClosed
-	}
-	rs.updates = append(rs.updates, answer)
-	rs.st.SetWriteDeadline(time.Now().Add(rs.s.cfg.Limits.MessageTimeout))
-	_, err = rs.st.Write(b)
-	rs.mu.Unlock()
+	})
 	if err != nil {
 		return nil, err
 	}
-	ctx, stop := context.WithTimeout(ctx, rs.s.cfg.Limits.ResponseTimeout)
+	wait := rs.s.cfg.Limits.ResponseTimeout
+	ctx, stop := context.WithTimeoutCause(ctx, wait, fmt.Errorf("moqt: no answer within %v", wait))
 	defer stop()
 	select {
 	case m := <-answer:
@@ -199,9 +276,9 @@ func (rs *requestStream) update(ctx context.Context, p wire.Params) (*wire.Reque
 		}
 		return m.(*wire.RequestOK), nil
 	case <-rs.ctx.Done():
-		return nil, context.Cause(rs.ctx)
+		return nil, rs.endOf(nil)
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return nil, context.Cause(ctx)
 	}
 }
 
@@ -223,23 +300,47 @@ func (rs *requestStream) answered(m wire.Message) error {
 // finish ends the request well: our half is closed, the peer's is no longer
 // read.
 func (rs *requestStream) finish() {
-	rs.mu.Lock()
-	if !rs.closed {
-		rs.closed = true
-		rs.st.Close()
-	}
-	rs.mu.Unlock()
 	rs.cancel(ErrClosed)
+	rs.endWrite()
 	rs.st.CancelRead(moqt.StreamCancelled)
 }
 
-// abort cancels the request in both directions. A last message that was sent
-// still arrives: it is on its way, and a reset would take it back.
+// endWrite closes our half, or resets it if a message is held up in the middle.
+func (rs *requestStream) endWrite() {
+	select {
+	case rs.turn <- struct{}{}:
+		if !rs.isClosed() {
+			rs.closeWrite()
+		}
+		<-rs.turn
+	default:
+		rs.st.CancelWrite(moqt.StreamCancelled)
+	}
+}
+
+// linger ends the request after our last word, and leaves it to the peer for a
+// while to end its half: stopped at once, it might take what is still on its
+// way for cancelled.
+func (rs *requestStream) linger() {
+	rs.mu.Lock()
+	rs.late = time.AfterFunc(2*rs.s.cfg.Limits.DoneWait, func() { rs.st.CancelRead(moqt.StreamCancelled) })
+	rs.mu.Unlock()
+	rs.cancel(ErrClosed)
+}
+
+// abort cancels the request in both directions. What was sent before our half
+// ended well still arrives.
 func (rs *requestStream) abort(code moqt.StreamCode, cause error) {
 	rs.cancel(cause)
 	rs.st.CancelRead(code)
-	if !rs.finished.Load() {
+	rs.mu.Lock()
+	closed, late := rs.closed, rs.late
+	rs.mu.Unlock()
+	if !closed {
 		rs.st.CancelWrite(code)
+	}
+	if late != nil {
+		late.Stop()
 	}
 }
 
@@ -254,15 +355,30 @@ func (rs *requestStream) reject(code moqt.RequestCode, reason string, retry time
 }
 
 func (rs *requestStream) refuse(m *wire.RequestError) error {
-	err := rs.sendLast(m)
+	err := rs.answer(m, true)
+	if err == errAnswered {
+		return err
+	}
 	rs.cancel(&RequestError{Code: m.Code, Reason: m.Reason})
 	rs.st.CancelRead(moqt.StreamCancelled)
 	return err
 }
 
+// stopped ends the request of a peer that has stopped our half of its stream,
+// which is how a subscriber cancels. It is called when that half has ended.
+func (rs *requestStream) stopped() {
+	_, err := rs.st.Write(nil) // fails with the peer's code
+	var se *StreamError
+	if errors.As(err, &se) && se.Remote {
+		rs.cancel(se)
+	}
+}
+
 // follow reads what the peer says on the request after the first answer, until
-// the stream ends, and gives each message to handle. Answers to our updates are
-// taken out before. It returns why the stream ended: io.EOF after a FIN.
+// the stream ends, and gives each message to handle. What is alike for all
+// requests is dealt with before: answers to our updates and GOAWAY are taken
+// out, an update of the peer is checked, and waits until the request itself has
+// been answered. It returns why the stream ended: io.EOF after a FIN.
 func (rs *requestStream) follow(handle func(wire.Message) error) error {
 	on := wire.On{Request: rs.kind, Answers: wire.KindRequestUpdate}
 	goaway := false
@@ -272,23 +388,46 @@ func (rs *requestStream) follow(handle func(wire.Message) error) error {
 			return err
 		}
 		switch m := m.(type) {
-		case *wire.RequestOK, *wire.RequestError:
+		case *wire.RequestOK:
 			if err := rs.answered(m); err != nil {
 				return err
 			}
-			if _, failed := m.(*wire.RequestError); failed && rs.kind != wire.KindSubscribe && rs.kind != wire.KindPublish {
-				return requestError(m.(*wire.RequestError))
+			continue
+		case *wire.RequestError:
+			if err := rs.s.checkRedirect(m); err != nil {
+				return err
+			}
+			if err := rs.answered(m); err != nil {
+				return err
+			}
+			if rs.kind != wire.KindSubscribe && rs.kind != wire.KindPublish { // there PUBLISH_DONE follows
+				return requestError(m)
 			}
 			continue
 		case *wire.RequestUpdate:
 			if err := rs.s.takeID(m.RequestID); err != nil {
 				return err
 			}
+			if err := checkTokens(m); err != nil {
+				rs.s.end(err)
+				return err
+			}
+			if !rs.ours {
+				select {
+				case <-rs.replied:
+				case <-rs.ctx.Done():
+					return rs.endOf(nil)
+				}
+			}
 		case *wire.Goaway:
-			if goaway || !rs.s.info.Client && m.URI != "" {
-				return rs.s.fail(moqt.SessionProtocolViolation, "GOAWAY on request %d may not come", rs.id)
+			if goaway {
+				return rs.s.fail(moqt.SessionProtocolViolation, "a second GOAWAY on request %d", rs.id)
 			}
 			goaway = true
+			if err := rs.gotGoaway(m); err != nil {
+				return err
+			}
+			continue
 		}
 		if err := handle(m); err != nil {
 			return err
@@ -296,8 +435,22 @@ func (rs *requestStream) follow(handle func(wire.Message) error) error {
 	}
 }
 
+// endOf returns why the request ended: with the session, for a cause that is
+// known, or by err, which is what reading or writing returned.
+func (rs *requestStream) endOf(err error) error {
+	switch {
+	case rs.s.ctx.Err() != nil:
+		return rs.s.cause()
+	case rs.ctx.Err() != nil:
+		return context.Cause(rs.ctx)
+	case err == io.EOF:
+		return &StreamError{Code: moqt.StreamCancelled, Remote: true}
+	}
+	return err
+}
+
 // unexpected is what handle returns for a message that has no place on the
 // request.
 func (rs *requestStream) unexpected(m wire.Message) error {
-	return rs.s.fail(moqt.SessionProtocolViolation, "message kind %d has no place on request %d", m.Kind(), rs.id)
+	return rs.s.fail(moqt.SessionProtocolViolation, "%v has no place on request %d", m.Kind(), rs.id)
 }

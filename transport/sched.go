@@ -23,6 +23,7 @@ type sched struct {
 
 type schedEntry struct {
 	w           *SubgroupWriter
+	st          SendStream
 	key         schedKey
 	urgency     int8
 	incremental bool
@@ -50,20 +51,20 @@ func keyOf(w *SubgroupWriter) schedKey {
 	return k
 }
 
-func (s *sched) add(w *SubgroupWriter) *schedEntry {
-	e := &schedEntry{w: w, key: keyOf(w), urgency: -1}
+// add gives a place to st, on which w writes.
+func (s *sched) add(w *SubgroupWriter, st SendStream) {
+	e := &schedEntry{w: w, st: st, key: keyOf(w), urgency: -1}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	i, _ := slices.BinarySearchFunc(s.active, e, func(a, b *schedEntry) int { return a.key.compare(b.key) })
 	s.active = slices.Insert(s.active, i, e)
 	s.rankLocked()
-	return e
 }
 
-func (s *sched) remove(w *SubgroupWriter) {
+func (s *sched) remove(st SendStream) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	i := slices.IndexFunc(s.active, func(e *schedEntry) bool { return e.w == w })
+	i := slices.IndexFunc(s.active, func(e *schedEntry) bool { return e.st == st })
 	if i < 0 {
 		return
 	}
@@ -108,7 +109,7 @@ func (s *sched) rankLocked() {
 			}
 			if e.urgency != u || e.incremental != isHead {
 				e.urgency, e.incremental = u, isHead
-				e.w.st.SetPriority(u, isHead)
+				e.st.SetPriority(u, isHead)
 			}
 		}
 		i = j

@@ -5,12 +5,17 @@ import (
 	"crypto/tls"
 	"errors"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/quic-go/quic-go"
+
+	"github.com/tributary-live/tributary/internal/tasks"
+	"github.com/tributary-live/tributary/transport/moqt"
 )
 
 // Handler serves sessions.
@@ -46,11 +51,13 @@ type Server struct {
 	// QUIC is as [Dialer.QUIC].
 	QUIC *quic.Config
 
-	mu        sync.Mutex
+	wg tasks.Group // a goroutine for every session
+
+	mu        sync.Mutex // guards what follows
 	listeners map[*Listener]struct{}
 	sessions  map[*Session]struct{}
+	draining  bool // no new sessions
 	closed    bool
-	wg        sync.WaitGroup
 }
 
 // ErrServerClosed is returned by Serve after Shutdown or Close.
@@ -67,7 +74,8 @@ func (s *Server) ListenAndServe(ctx context.Context) error {
 }
 
 // Serve serves the sessions that come to pc, which it closes, until ctx ends or
-// the server is closed.
+// the server is closed. It may be called for several sockets. Sessions end with
+// it, but only Close waits for their handlers.
 func (s *Server) Serve(ctx context.Context, pc net.PacketConn) error {
 	l, err := Listen(pc, s.TLSConfig, &ListenConfig{Config: &s.Config, CheckOrigin: s.CheckOrigin, HTTP: s.HTTP, QUIC: s.QUIC})
 	if err != nil {
@@ -97,16 +105,16 @@ func (s *Server) Serve(ctx context.Context, pc net.PacketConn) error {
 	}()
 	for {
 		c, err := l.Accept(ctx)
-		if err != nil {
-			s.mu.Lock()
-			closed := s.closed
-			s.mu.Unlock()
-			if closed {
-				return ErrServerClosed
-			}
-			return err
+		if err == nil && s.wg.Go(func() { s.serve(ctx, c) }) {
+			continue
 		}
-		s.wg.Go(func() { s.serve(ctx, c) })
+		s.mu.Lock()
+		closed := s.closed
+		s.mu.Unlock()
+		if closed {
+			return ErrServerClosed
+		}
+		return err
 	}
 }
 
@@ -125,13 +133,13 @@ func (s *Server) serve(ctx context.Context, c Conn) {
 		return
 	}
 	s.mu.Lock()
-	closed := s.closed
-	if !closed {
+	refused := s.closed || s.draining
+	if !refused {
 		s.sessions[sess] = struct{}{}
 	}
 	s.mu.Unlock()
-	if closed {
-		sess.Close()
+	if refused {
+		sess.CloseWithError(moqt.SessionNoError, "the server is shutting down")
 		return
 	}
 	defer func() {
@@ -146,13 +154,12 @@ func (s *Server) serve(ctx context.Context, c Conn) {
 }
 
 // Shutdown sends GOAWAY on every session, with what is left of ctx as the time
-// to go, waits until they are gone or ctx ends, and closes the server.
+// to go, and takes no new ones. It waits until all are gone or ctx ends; then
+// those that are left are closed with GOAWAY_TIMEOUT, and the server with them.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
-	sessions := make([]*Session, 0, len(s.sessions))
-	for sess := range s.sessions {
-		sessions = append(sessions, sess)
-	}
+	s.draining = true
+	sessions := slices.Collect(maps.Keys(s.sessions))
 	s.mu.Unlock()
 	var wait time.Duration
 	if d, ok := ctx.Deadline(); ok {
@@ -163,28 +170,28 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		wg.Go(func() { sess.Goaway(ctx, "", wait) })
 	}
 	wg.Wait()
-	return s.Close()
+	return s.close(moqt.SessionGoawayTimeout, "the session was not moved in time")
 }
 
-// Close ends all sessions and listeners at once and waits for them.
-func (s *Server) Close() error {
+// Close ends all sessions and listeners at once and waits for them and for their
+// handlers. It must not be called by a handler.
+func (s *Server) Close() error { return s.close(moqt.SessionNoError, "the server is closing") }
+
+func (s *Server) close(code moqt.SessionCode, reason string) error {
 	s.mu.Lock()
 	s.closed = true
-	sessions := make([]*Session, 0, len(s.sessions))
-	for sess := range s.sessions {
-		sessions = append(sessions, sess)
-	}
-	listeners := make([]*Listener, 0, len(s.listeners))
-	for l := range s.listeners {
-		listeners = append(listeners, l)
-	}
+	sessions := slices.Collect(maps.Keys(s.sessions))
+	listeners := slices.Collect(maps.Keys(s.listeners))
 	s.mu.Unlock()
+	var wg sync.WaitGroup // a close may wait for its peer
 	for _, sess := range sessions {
-		sess.Close()
+		wg.Go(func() { sess.CloseWithError(code, reason) })
 	}
+	wg.Wait()
 	for _, l := range listeners {
-		l.Close()
+		wg.Go(func() { l.Close() })
 	}
+	wg.Wait()
 	s.wg.Wait()
 	return nil
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,12 +34,12 @@ type Session struct {
 	ctx     context.Context
 	wg      tasks.Group // every goroutine of the session; Close waits
 
-	control   SendStream // guarded by controlMu for writing
-	controlMu sync.Mutex
+	control   SendStream  // SETUP goes out by it, and at most one GOAWAY after
 	peerSetup *wire.Setup // set before NewSession returns
 	requests  chan Request
 	nextID    atomic.Uint64
 	sched     sched
+	ending    atomic.Bool // end has been called
 
 	mu          sync.Mutex // guards what follows
 	peerIDs     idSet
@@ -48,7 +50,7 @@ type Session struct {
 	waiting     int                             // data streams that wait for their alias
 	readers     map[moqt.TrackName]*TrackReader // subscriptions in which this end is the subscriber
 	writers     map[moqt.TrackName]*TrackWriter // subscriptions in which this end is the publisher
-	subscribes  map[uint64]*TrackWriter         // those that the peer's SUBSCRIBE or our PUBLISH made, by request id
+	subscribes  map[uint64]*TrackWriter         // the same by request id; nil while a SUBSCRIBE has only just come
 	fetches     map[uint64]*FetchReader         // our FETCHes by request id
 	nextAlias   uint64
 	prefixes    map[wire.Kind][]moqt.Namespace // prefixes the peer watches, by kind of request
@@ -66,6 +68,7 @@ type Goaway struct {
 
 // NewSession exchanges SETUP on conn and returns the session. It takes over
 // conn, also when it fails. The context bounds the exchange, not the session.
+// Where one side closed the connection over it the error is a [*SessionError].
 func NewSession(ctx context.Context, conn Conn, c *Config) (*Session, error) {
 	cfg := c.withDefaults()
 	info := conn.Info()
@@ -104,12 +107,15 @@ func NewSession(ctx context.Context, conn Conn, c *Config) (*Session, error) {
 	defer cancel()
 	if err := s.start(setupCtx); err != nil {
 		stopConn()
-		if cause := context.Cause(setupCtx); cause != nil && conn.Context().Err() == nil {
-			err = cause
+		switch {
+		case s.ctx.Err() != nil:
+			err = context.Cause(s.ctx)
+		case setupCtx.Err() != nil:
+			err = context.Cause(setupCtx)
 		}
 		s.end(err)
 		s.wg.Wait()
-		return nil, fmt.Errorf("moqt: set up session: %w", s.cause())
+		return nil, fmt.Errorf("moqt: set up session: %w", err)
 	}
 	return s, nil
 }
@@ -136,7 +142,7 @@ func (s *Session) start(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-s.ctx.Done():
-		return s.cause()
+		return s.ctx.Err()
 	}
 	s.wg.Go(s.acceptBidi)
 	s.wg.Go(s.readDatagrams)
@@ -144,14 +150,12 @@ func (s *Session) start(ctx context.Context) error {
 	return nil
 }
 
-// sendControl writes m on the control stream.
+// sendControl writes m on the control stream. Its calls must not overlap.
 func (s *Session) sendControl(m wire.Message) error {
 	b, err := s.profile.AppendMessage(nil, m)
 	if err != nil {
 		return err
 	}
-	s.controlMu.Lock()
-	defer s.controlMu.Unlock()
 	s.control.SetWriteDeadline(time.Now().Add(s.cfg.Limits.MessageTimeout))
 	_, err = s.control.Write(b)
 	return err
@@ -204,8 +208,8 @@ func (s *Session) Stats() ConnStats { return s.conn.Stats() }
 func (s *Session) Close() error { return s.CloseWithError(moqt.SessionNoError, "") }
 
 // CloseWithError ends the session with code and waits for its goroutines. If it
-// had ended before, it does nothing. It must not be called from within a
-// [Handler] of the same session that has goroutines of its own to wait for it.
+// had ended before, it only waits. It must not be called from a callback such as
+// PublishOptions.Largest, which one of those goroutines may be running.
 func (s *Session) CloseWithError(code moqt.SessionCode, reason string) error {
 	s.end(&SessionError{Code: code, Reason: reason})
 	s.wg.Wait()
@@ -225,7 +229,7 @@ func (s *Session) cause() error {
 // end turns the first error of any of the session's goroutines into the code
 // the connection is closed with. It is the one place that does.
 func (s *Session) end(err error) {
-	if err == nil || s.ctx.Err() != nil {
+	if err == nil || s.ctx.Err() != nil || !s.ending.CompareAndSwap(false, true) {
 		return
 	}
 	var se *SessionError
@@ -233,11 +237,13 @@ func (s *Session) end(err error) {
 	switch {
 	case errors.As(err, &se):
 	case errors.As(err, &we):
-		se = &SessionError{Code: we.Code, Reason: we.Error()}
+		se = &SessionError{Code: we.Code, Reason: err.Error()}
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		se = &SessionError{Code: moqt.SessionNoError, Reason: "given up"}
-	default:
-		se = &SessionError{Code: moqt.SessionInternalError, Reason: err.Error()}
+	default: // the connection's own
+		s.cancel(err)
+		s.conn.CloseWithError(moqt.SessionInternalError, err.Error())
+		return
 	}
 	if !se.Remote && se.Code != moqt.SessionNoError {
 		s.log.Info("session failed", "err", se)
@@ -253,30 +259,35 @@ func (s *Session) fail(code moqt.SessionCode, format string, args ...any) error 
 }
 
 // readControl handles what the peer says on its control stream after SETUP.
-func (s *Session) readControl(r *wire.Reader) {
+func (s *Session) readControl(src *timedStream, r *wire.Reader) error {
 	for {
+		src.next(r.Buffered() > 0)
 		m, err := s.profile.ReadMessage(r, wire.On{Control: true})
 		switch {
 		case err == io.EOF:
-			s.fail(moqt.SessionProtocolViolation, "control stream closed")
-			return
-		case isStream(err):
-			s.fail(moqt.SessionProtocolViolation, "control stream reset")
-			return
+			return s.fail(moqt.SessionProtocolViolation, "control stream closed")
 		case err != nil:
-			s.end(err)
-			return
+			return s.controlError(err)
 		}
-		switch m := m.(type) {
-		case *wire.Goaway:
-			if err := s.gotGoaway(m); err != nil {
-				return
-			}
-		default:
-			s.fail(moqt.SessionProtocolViolation, "message %d on the control stream", m.Kind())
-			return
+		goaway, ok := m.(*wire.Goaway)
+		if !ok {
+			return s.fail(moqt.SessionProtocolViolation, "%v on the control stream after SETUP", m.Kind())
+		}
+		if err := s.gotGoaway(goaway); err != nil {
+			return err
 		}
 	}
+}
+
+// controlError says what an error of reading the control stream means.
+func (s *Session) controlError(err error) error {
+	switch {
+	case isStream(err):
+		return s.fail(moqt.SessionProtocolViolation, "control stream reset")
+	case isTimeout(err):
+		return s.fail(moqt.SessionControlMessageTimeout, "a message took more than %v to come", s.cfg.Limits.MessageTimeout)
+	}
+	return err
 }
 
 // isStream reports whether err is a stream's end and not the session's.
@@ -315,42 +326,53 @@ type idSet struct {
 	ahead map[uint64]struct{}
 }
 
+// maxIDsAhead bounds what a peer that leaves ids out can make us remember.
 const maxIDsAhead = 4096
 
-// add takes id and reports whether it is new. ok is false if it is not, or if
-// the peer left too many ids out.
-func (ids *idSet) add(id uint64) (ok bool) {
-	if id < ids.next {
+// add takes id and reports whether it is new.
+func (ids *idSet) add(id uint64) bool {
+	if ids.has(id) {
 		return false
 	}
-	if id != ids.next {
-		if _, dup := ids.ahead[id]; dup || len(ids.ahead) >= maxIDsAhead {
-			return false
-		}
-		if ids.ahead == nil {
-			ids.ahead = make(map[uint64]struct{})
-		}
-		ids.ahead[id] = struct{}{}
-		return true
+	if ids.ahead == nil {
+		ids.ahead = make(map[uint64]struct{})
 	}
-	for ids.next += 2; ; ids.next += 2 {
+	ids.ahead[id] = struct{}{}
+	if len(ids.ahead) > maxIDsAhead {
+		// The older half of the gaps will not be filled any more.
+		sorted := slices.Sorted(maps.Keys(ids.ahead))
+		for _, old := range sorted[:maxIDsAhead/2] {
+			delete(ids.ahead, old)
+			ids.next = old + 2
+		}
+	}
+	for {
 		if _, there := ids.ahead[ids.next]; !there {
 			return true
 		}
 		delete(ids.ahead, ids.next)
+		ids.next += 2
 	}
 }
 
+// has reports whether id, of the right parity, was used or counts as used.
 func (ids *idSet) has(id uint64) bool {
 	_, ahead := ids.ahead[id]
-	return ahead || id < ids.next && id%2 == ids.next%2
+	return ahead || id < ids.next
 }
 
 // takeID checks and takes a request id of the peer.
-func (s *Session) takeID(id uint64) error {
+func (s *Session) takeID(id uint64) error { return s.take(id, false) }
+
+// take is takeID, for a SUBSCRIBE if that is set: from the moment its id counts
+// as used, a joining fetch that names it finds it among the subscriptions.
+func (s *Session) take(id uint64, subscribe bool) error {
 	s.mu.Lock()
-	right := id%2 == s.peerIDs.next%2
+	right := s.isPeerID(id)
 	ok := right && s.peerIDs.add(id)
+	if ok && subscribe {
+		s.subscribes[id] = nil
+	}
 	s.mu.Unlock()
 	switch {
 	case !right:
@@ -360,6 +382,9 @@ func (s *Session) takeID(id uint64) error {
 	}
 	return nil
 }
+
+// isPeerID reports whether id has the parity of the peer's requests.
+func (s *Session) isPeerID(id uint64) bool { return (id%2 == 1) == s.info.Client }
 
 // newID returns the next request id of this end.
 func (s *Session) newID() uint64 { return s.nextID.Add(2) - 2 }
@@ -381,6 +406,9 @@ type retired struct {
 func (r *retired) add(alias uint64) {
 	if r.set == nil {
 		r.set = make(map[uint64]struct{})
+	}
+	if r.has(alias) {
+		return
 	}
 	i := r.n % len(r.ring)
 	if r.n >= len(r.ring) {

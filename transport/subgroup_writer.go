@@ -5,27 +5,28 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"sync"
-	"sync/atomic"
 
 	"github.com/tributary-live/tributary/transport/moqt"
 	"github.com/tributary-live/tributary/transport/wire"
 )
 
-// SubgroupWriter writes the objects of one subgroup on a stream of its own. Its
-// methods, except Cancel, must not be called concurrently.
+// SubgroupWriter writes the objects of one subgroup, on a stream that is opened
+// with the first one the subscriber wants. An object it does not want is dropped
+// without an error and ends the stream; the next one that it wants again goes
+// on a new one. The methods, except Cancel, must not be called concurrently.
 type SubgroupWriter struct {
-	t       *TrackWriter
-	header  wire.SubgroupHeader
-	st      SendStream // nil until the first object that the subscriber wants
-	started bool       // an object went out
-	skipped bool       // an object was left out after one went out
-	prev    uint64     // id of the last object written
-	next    uint64     // id that Write gives
-	left    int64      // bytes owed to the current StartObject
-	entry   *schedEntry
-	done    atomic.Bool
-	ctx     context.Context
+	t      *TrackWriter
+	ctx    context.Context
+	header wire.SubgroupHeader
+	next   uint64 // the least id that may come; Write gives it
+	left   int64  // bytes owed to the current StartObject
+	prev   uint64 // id of the last object on the stream
+
+	// Guarded by t.mu:
+	st  SendStream // nil if none is open
+	end error      // why nothing can be written any more
 }
 
 // OpenGroup opens a group that is one stream: subgroup 0, whose end is that of
@@ -40,7 +41,7 @@ func (t *TrackWriter) OpenGroup(ctx context.Context, group uint64) (*SubgroupWri
 // out.
 func (t *TrackWriter) OpenSubgroup(ctx context.Context, sg moqt.Subgroup) (*SubgroupWriter, error) {
 	if t.rs.ctx.Err() != nil {
-		return nil, t.why()
+		return nil, t.rs.endOf(nil)
 	}
 	if sg.DefaultPriority {
 		sg.Priority = t.defPrio
@@ -54,13 +55,9 @@ func (t *TrackWriter) OpenSubgroup(ctx context.Context, sg moqt.Subgroup) (*Subg
 	return w, nil
 }
 
-// why returns what ended the subscription.
-func (t *TrackWriter) why() error {
-	if t.s.ctx.Err() != nil {
-		return t.s.cause()
-	}
-	return context.Cause(t.rs.ctx)
-}
+// WithProperties says that objects of the subgroup may have properties although
+// the first has none. It must be called before the first object.
+func (w *SubgroupWriter) WithProperties() { w.header.Properties = true }
 
 // scratch holds the header and payload of small objects, so that they go out
 // by one Write: each Write wakes the connection.
@@ -76,65 +73,61 @@ const oneWrite = 16 << 10 // objects up to this many bytes are copied behind the
 // It returns [*StreamError] if the peer stopped the stream, after which the
 // subgroup is over. (MOQT draft-18, "Subgroup Header")
 func (w *SubgroupWriter) WriteObject(o moqt.Object) error {
-	go_, err := w.begin(&o)
-	if !go_ {
+	if err := w.begin(&o); err != nil {
 		return err
 	}
 	buf := scratch.Get().(*[]byte)
 	defer scratch.Put(buf)
-	b, err := w.appendHead((*buf)[:0], &o, int64(len(o.Payload)))
-	if err != nil {
+	st, b, err := w.start((*buf)[:0], &o, int64(len(o.Payload)))
+	if st == nil {
 		return err
 	}
 	if len(o.Payload) <= oneWrite {
 		b = append(b, o.Payload...)
 		*buf = b[:0]
-		return w.write(b)
+		return w.write(st, b)
 	}
 	*buf = b[:0]
-	if err := w.write(b); err != nil {
+	if err := w.write(st, b); err != nil {
 		return err
 	}
-	return w.write(o.Payload)
+	return w.write(st, o.Payload)
 }
 
 // StartObject sends the header of an object whose payload of size bytes is
 // written to the result, as it becomes available. All of it must be written
 // before the next object.
 func (w *SubgroupWriter) StartObject(o moqt.Object, size int64) (io.Writer, error) {
+	if err := w.begin(&o); err != nil {
+		return nil, err
+	}
+	st, b, err := w.start(nil, &o, size)
+	if err == nil && st != nil {
+		err = w.write(st, b)
+	}
+	if err != nil {
+		return nil, err
+	}
 	w.left = size
-	go_, err := w.begin(&o)
-	if err != nil {
-		return nil, err
-	}
-	if !go_ {
-		return objectWriter{w, true}, nil
-	}
-	b, err := w.appendHead(nil, &o, size)
-	if err != nil {
-		return nil, err
-	}
-	if err := w.write(b); err != nil {
-		return nil, err
-	}
-	return objectWriter{w, false}, nil
+	return &objectWriter{w, st}, nil
 }
 
-// objectWriter takes the payload of one object.
+// objectWriter takes the payload of one object, which goes to st, or is dropped
+// if that is nil.
 type objectWriter struct {
-	w    *SubgroupWriter
-	mute bool
+	w  *SubgroupWriter
+	st SendStream
 }
 
-func (o objectWriter) Write(p []byte) (int, error) {
+func (o *objectWriter) Write(p []byte) (int, error) {
 	if int64(len(p)) > o.w.left {
 		return 0, fmt.Errorf("moqt: %d bytes for an object that has %d left", len(p), o.w.left)
 	}
 	o.w.left -= int64(len(p))
-	if o.mute {
+	if o.st == nil {
 		return len(p), nil
 	}
-	if err := o.w.write(p); err != nil {
+	if err := o.w.write(o.st, p); err != nil {
 		return 0, err
 	}
 	return len(p), nil
@@ -148,138 +141,179 @@ func (w *SubgroupWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// begin prepares the stream for o and reports whether o goes out.
-func (w *SubgroupWriter) begin(o *moqt.Object) (bool, error) {
-	if w.done.Load() {
-		return false, w.over()
+// begin checks that o may come next.
+func (w *SubgroupWriter) begin(o *moqt.Object) error {
+	w.t.mu.Lock()
+	err := w.end
+	w.t.mu.Unlock()
+	switch {
+	case err != nil:
+		return w.t.rs.endOf(err)
+	case w.left > 0:
+		return fmt.Errorf("moqt: object %d before the last %d bytes of the one before", o.Object, w.left)
+	case o.Object < w.next:
+		return fmt.Errorf("moqt: object %d of a subgroup that is at %d", o.Object, w.next)
 	}
-	id := o.Object
-	if w.started && id <= w.prev {
-		return false, fmt.Errorf("moqt: object %d after object %d of one subgroup", id, w.prev)
-	}
-	w.next = id + 1
-	if !w.t.wants(moqt.Location{Group: w.header.Group, Object: id}) {
-		if w.st == nil {
-			w.header.First = false
-		} else {
-			w.skipped = true
-		}
-		return false, nil
-	}
-	if w.skipped { // what comes after a hole is not the next object
-		w.Cancel(moqt.StreamCancelled)
-		return false, nil
-	}
-	return true, nil
-}
-
-// over returns why nothing more can be written.
-func (w *SubgroupWriter) over() error {
-	if w.t.rs.ctx.Err() != nil {
-		return w.t.why()
-	}
-	return &StreamError{Code: moqt.StreamCancelled}
-}
-
-// appendHead appends the bytes before o's payload, and the stream's header if o
-// is its first object.
-func (w *SubgroupWriter) appendHead(b []byte, o *moqt.Object, size int64) ([]byte, error) {
-	h := wire.ObjectHeader{ID: o.Object, Status: o.Status, Properties: o.Properties, Size: uint64(size)}
-	if w.st == nil {
-		// Whether objects have properties is told once for the stream. Those
-		// who may have some later pay one byte an object.
-		w.header.Properties = w.header.Properties || len(o.Properties) > 0
-		if err := w.openStream(); err != nil {
-			return nil, err
-		}
-		b = w.t.s.profile.AppendSubgroupHeader(b, &w.header)
-	} else if len(o.Properties) > 0 && !w.header.Properties {
-		w.Cancel(moqt.StreamInternalError)
-		return nil, errors.New("moqt: an object with properties on a stream without; set Properties by OpenSubgroupProperties")
-	}
-	b, err := w.t.s.profile.AppendObject(b, &w.header, w.prev, !w.started, &h)
-	w.started, w.prev = true, o.Object
-	return b, err
-}
-
-// WithProperties says that objects of the subgroup may have properties although
-// the first has none. It must be called before the first object.
-func (w *SubgroupWriter) WithProperties() { w.header.Properties = true }
-
-func (w *SubgroupWriter) openStream() error {
-	ctx, cancel := context.WithCancel(w.ctx)
-	defer cancel()
-	defer context.AfterFunc(w.t.rs.ctx, cancel)()
-	st, err := w.t.s.conn.OpenUniStream(ctx)
-	if err != nil {
-		if w.t.rs.ctx.Err() != nil {
-			return w.t.why()
-		}
-		return err
-	}
-	t := w.t
-	t.mu.Lock()
-	if t.closed || w.done.Load() {
-		t.mu.Unlock()
-		st.CancelWrite(moqt.StreamCancelled)
-		return w.over()
-	}
-	t.streams++
-	w.st = st
-	t.mu.Unlock()
-	w.entry = t.s.sched.add(w)
 	return nil
 }
 
-func (w *SubgroupWriter) write(p []byte) error {
-	_, err := w.st.Write(p)
-	if err != nil {
-		w.release()
-		if w.t.s.ctx.Err() != nil {
-			return w.t.s.cause()
-		}
+// start brings o on its way: it returns the stream to write to and b with the
+// bytes before o's payload of size bytes, or no stream if the subscriber does
+// not want o.
+func (w *SubgroupWriter) start(b []byte, o *moqt.Object, size int64) (SendStream, []byte, error) {
+	first := w.header.First
+	w.header.First = false // what comes later is not the first, whatever becomes of o
+	wanted := w.t.wants(moqt.Location{Group: w.header.Group, Object: o.Object})
+	if o.Object < math.MaxUint64 {
+		w.next = o.Object + 1
 	}
-	return err
-}
-
-// Close ends the subgroup: the subscriber knows that it has all of it.
-func (w *SubgroupWriter) Close() error {
-	if w.done.Swap(true) {
-		return nil
-	}
-	w.release()
-	switch {
-	case w.st == nil:
-		return nil
-	case w.left > 0 || w.skipped:
-		w.st.CancelWrite(moqt.StreamCancelled)
-		if w.left > 0 {
-			return fmt.Errorf("moqt: subgroup closed %d bytes before the end of an object", w.left)
-		}
-		return nil
-	}
-	return w.st.Close()
-}
-
-// Cancel resets the stream. It may be called concurrently with the other
-// methods.
-func (w *SubgroupWriter) Cancel(code moqt.StreamCode) {
-	if w.done.Swap(true) {
-		return
+	if !wanted {
+		w.cut()
+		return nil, b, nil
 	}
 	w.t.mu.Lock()
 	st := w.st
 	w.t.mu.Unlock()
-	w.release()
+	if st == nil {
+		// Whether objects have properties is told once for the stream. Those
+		// who may have some later pay one byte an object.
+		w.header.Properties = w.header.Properties || len(o.Properties) > 0
+	} else if len(o.Properties) > 0 && !w.header.Properties {
+		return nil, b, errors.New("moqt: an object with properties on a stream without; see WithProperties")
+	}
+	h := wire.ObjectHeader{ID: o.Object, Status: o.Status, Properties: o.Properties, Size: uint64(size)}
+	b, err := w.t.s.profile.AppendObject(b, &w.header, w.prev, st == nil, &h)
+	if err != nil {
+		return nil, b, err
+	}
+	if st == nil {
+		if st, err = w.openStream(first); st == nil {
+			return nil, b, err
+		}
+	}
+	w.prev = o.Object
+	return st, b, nil
+}
+
+// openStream opens a stream and sends the subgroup's header on it. The stream is
+// nil if the subscriber has lost interest meanwhile.
+func (w *SubgroupWriter) openStream(first bool) (SendStream, error) {
+	t := w.t
+	ctx, cancel := context.WithCancel(w.ctx)
+	defer cancel()
+	defer context.AfterFunc(t.rs.ctx, cancel)()
+	st, err := t.s.conn.OpenUniStream(ctx)
+	if err != nil {
+		return nil, t.rs.endOf(err)
+	}
+	t.mu.Lock()
+	end := w.end
+	wanted := end == nil && t.state.Forward && !t.closed
+	if wanted {
+		t.streams++
+		w.st = st
+	}
+	t.mu.Unlock()
+	if !wanted {
+		st.CancelWrite(moqt.StreamCancelled)
+		if end != nil {
+			end = t.rs.endOf(end)
+		}
+		return nil, end
+	}
+	t.s.sched.add(w, st)
+	if !w.on(st) { // reset before sched knew of it
+		t.s.sched.remove(st)
+		return nil, nil
+	}
+	header := w.header
+	header.First = first
+	if err := w.write(st, t.s.profile.AppendSubgroupHeader(nil, &header)); err != nil {
+		return nil, err
+	}
+	st.SetReliableBoundary() // so that the subscriber can count the stream if it is reset
+	return st, nil
+}
+
+// on reports whether objects go to st.
+func (w *SubgroupWriter) on(st SendStream) bool {
+	w.t.mu.Lock()
+	defer w.t.mu.Unlock()
+	return w.st == st
+}
+
+// write writes p to st. That it was reset here, because the subscriber does not
+// want objects any more, is no error.
+func (w *SubgroupWriter) write(st SendStream, p []byte) error {
+	_, err := st.Write(p)
+	if err == nil {
+		return nil
+	}
+	w.t.mu.Lock()
+	cut, end := w.st != st, w.end
+	w.t.mu.Unlock()
+	switch {
+	case end != nil:
+		return w.t.rs.endOf(end)
+	case cut:
+		return nil
+	}
+	w.t.s.sched.remove(st)
+	return w.t.rs.endOf(err)
+}
+
+// cut resets the stream, if one is open, and leaves the subgroup open: what the
+// subscriber does not want is left out, and that must not look like its end.
+// ("Closing Subgroup Streams")
+func (w *SubgroupWriter) cut() {
+	w.t.mu.Lock()
+	st := w.st
+	w.st = nil
+	w.t.mu.Unlock()
 	if st != nil {
+		w.t.s.sched.remove(st)
+		st.CancelWrite(moqt.StreamCancelled)
+	}
+}
+
+// Close ends the subgroup: the subscriber knows that it has all of it, from the
+// start of the subscription on. It returns [*StreamError] if the peer stopped
+// the stream.
+func (w *SubgroupWriter) Close() error {
+	st, ok := w.finish(ErrClosed)
+	switch {
+	case !ok || st == nil:
+		return nil
+	case w.left > 0:
+		st.CancelWrite(moqt.StreamCancelled)
+		return fmt.Errorf("moqt: subgroup closed %d bytes before the end of an object", w.left)
+	}
+	return st.Close()
+}
+
+// Cancel resets the stream. It may be called concurrently with the other
+// methods, which then fail.
+func (w *SubgroupWriter) Cancel(code moqt.StreamCode) {
+	if st, ok := w.finish(&StreamError{Code: code}); ok && st != nil {
 		st.CancelWrite(code)
 	}
 }
 
-// release takes w out of the tables.
-func (w *SubgroupWriter) release() {
-	w.t.mu.Lock()
-	delete(w.t.open, w)
-	w.t.mu.Unlock()
-	w.t.s.sched.remove(w)
+// finish takes w out of the tables and returns its stream, if it had not ended
+// before.
+func (w *SubgroupWriter) finish(why error) (st SendStream, ok bool) {
+	t := w.t
+	t.mu.Lock()
+	if w.end != nil {
+		t.mu.Unlock()
+		return nil, false
+	}
+	w.end = why
+	st = w.st
+	delete(t.open, w)
+	t.mu.Unlock()
+	if st != nil {
+		t.s.sched.remove(st)
+	}
+	return st, true
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"slices"
 	"sync"
 	"time"
 
@@ -92,8 +93,9 @@ type TrackReader struct {
 	queue    []*SubgroupReader
 	open     map[*SubgroupReader]struct{}
 	streams  uint64 // seen
+	unready  int    // of those, that are not in the queue yet
 	grams    []moqt.Object
-	lost     uint64 // datagrams dropped because nobody took them
+	datagram bool   // one has come
 	ended    error  // why no more streams come
 	counted  uint64 // streams that the publisher says it opened
 	deadline *time.Timer
@@ -108,7 +110,8 @@ func (s *Session) newTrackReader(name moqt.TrackName) *TrackReader {
 }
 
 // Subscribe asks the peer for a track and waits for its answer, at most
-// Limits.ResponseTimeout. It returns [*RequestError] if the peer refuses.
+// Limits.ResponseTimeout and, beyond that, the rendezvous timeout. It returns
+// [*RequestError] if the peer refuses.
 func (s *Session) Subscribe(ctx context.Context, name moqt.TrackName, o *SubscribeOptions) (*TrackReader, error) {
 	t, err := s.reserve(name)
 	if err != nil {
@@ -133,7 +136,7 @@ func (s *Session) reserve(name moqt.TrackName) (*TrackReader, error) {
 }
 
 func (s *Session) subscribe(ctx context.Context, t *TrackReader, p wire.Params, sent func(id uint64)) (*TrackReader, error) {
-	rs, m, err := s.request(ctx, wire.KindSubscribe, nil, func(id uint64) wire.Message {
+	rs, m, err := s.request(ctx, wire.KindSubscribe, p.RendezvousTimeout.Value, nil, func(id uint64) wire.Message {
 		sent(id)
 		return &wire.Subscribe{RequestID: id, Track: t.name, Params: p}
 	})
@@ -177,10 +180,14 @@ func unknownMandatory(props moqt.Properties) error {
 	return nil
 }
 
-// learn ties an alias to t, so that its streams find it.
+// learn ties an alias to t, so that its streams find it. One that belongs to a
+// track that has ended may be given anew. ("Track Alias")
 func (s *Session) learn(t *TrackReader, alias uint64) error {
 	s.mu.Lock()
 	other := s.aliases[alias]
+	if other != nil && other.hasEnded() {
+		other = nil
+	}
 	if other == nil {
 		s.aliases[alias] = t
 		s.announceLocked()
@@ -194,6 +201,12 @@ func (s *Session) learn(t *TrackReader, alias uint64) error {
 	t.alias, t.known = alias, true
 	t.mu.Unlock()
 	return nil
+}
+
+func (t *TrackReader) hasEnded() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.ended != nil
 }
 
 // forget takes t out of the session's tables.
@@ -212,39 +225,36 @@ func (s *Session) forget(t *TrackReader) {
 	}
 }
 
-// run follows the request stream until the subscription ends.
+// run follows the request stream until the subscription ends. Its name is free
+// for another subscription then, also if Close is not called.
 func (t *TrackReader) run() {
 	err := t.rs.follow(func(m wire.Message) error {
 		switch m := m.(type) {
 		case *wire.PublishDone:
-			t.done(&TrackDone{Code: m.Code, Reason: m.Reason}, m.Streams)
+			done := &TrackDone{Code: m.Code, Reason: m.Reason}
+			t.done(done, m.Streams)
 			t.awaitRead()
-			t.rs.finish()
-			return io.EOF
-		case *wire.Goaway:
-			t.s.log.Debug("peer moves the subscription", "track", t.name, "uri", printable(m.URI))
-			return nil
+			return done
 		case *wire.RequestUpdate: // the publisher of a PUBLISH may send one
-			if t.rs.kind != wire.KindPublish {
-				return t.rs.unexpected(m)
+			if t.rs.kind == wire.KindPublish {
+				return t.rs.send(&wire.RequestOK{})
 			}
-			if err := checkTokens(m); err != nil {
-				t.s.end(err)
-				return err
-			}
-			return t.rs.send(&wire.RequestOK{})
 		}
 		return t.rs.unexpected(m)
 	})
-	if t.s.ctx.Err() != nil {
-		err = t.s.cause()
-	} else if err == io.EOF {
+	if err == io.EOF {
 		err = &TrackDone{Code: moqt.DoneInternalError, Reason: "the publisher closed the request without PUBLISH_DONE"}
-	} else if cause := context.Cause(t.rs.ctx); cause != nil {
-		err = cause
 	}
-	t.done(err, 0)
+	err = t.rs.endOf(err)
 	t.rs.cancel(err)
+	t.rs.finish()
+	t.s.forget(t)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.ended == nil {
+		t.ended = err
+	}
+	t.overLocked()
 }
 
 // awaitRead waits until all streams of a track that is done came and were read
@@ -270,8 +280,9 @@ func (t *TrackReader) awaitRead() {
 	}
 }
 
-// done records why the subscription ended. Streams of the peer's count may
-// still be on their way; they are waited for, but not for ever.
+// done records why the publisher ended the subscription. Streams of its count
+// may still be on their way, and so may datagrams of a track that has some; they
+// are waited for, but not for ever.
 func (t *TrackReader) done(err error, streams uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -279,7 +290,7 @@ func (t *TrackReader) done(err error, streams uint64) {
 		return
 	}
 	t.ended, t.counted = err, streams
-	if t.streams >= streams {
+	if t.allHereLocked() {
 		t.overLocked()
 		return
 	}
@@ -289,6 +300,10 @@ func (t *TrackReader) done(err error, streams uint64) {
 		t.overLocked()
 	})
 	t.changedLocked()
+}
+
+func (t *TrackReader) allHereLocked() bool {
+	return t.ended != nil && t.streams >= t.counted && t.unready == 0 && !t.datagram
 }
 
 func (t *TrackReader) overLocked() {
@@ -318,7 +333,8 @@ func (t *TrackReader) Largest() (moqt.Location, bool) {
 	return t.largest, t.some
 }
 
-// Context ends when the subscription does.
+// Context ends when the subscription does; its cause is [*TrackDone] if the
+// publisher ended it. What came before can still be read.
 func (t *TrackReader) Context() context.Context { return t.rs.ctx }
 
 // defaultPriority is the priority of subgroups that name none.
@@ -380,21 +396,34 @@ func (t *TrackReader) CloseWith(code moqt.StreamCode) error {
 	return nil
 }
 
-// push queues a new subgroup stream, or reports false if the track takes none.
-func (t *TrackReader) push(r *SubgroupReader) bool {
+// take counts a new subgroup stream as one of t's, or reports false if t takes
+// none any more. It is queued by ready.
+func (t *TrackReader) take(r *SubgroupReader) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.over {
 		return false
 	}
 	t.streams++
-	t.queue = append(t.queue, r)
+	t.unready++
 	t.open[r] = struct{}{}
-	if t.ended != nil && t.streams >= t.counted {
+	return true
+}
+
+// ready queues a stream that was taken, unless it has ended before.
+func (t *TrackReader) ready(r *SubgroupReader) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if _, open := t.open[r]; !open {
+		return
+	}
+	t.queue = append(t.queue, r)
+	r.queued = true
+	t.unready--
+	if t.allHereLocked() {
 		t.overLocked()
 	}
 	t.changedLocked()
-	return true
 }
 
 func (t *TrackReader) pushDatagram(o moqt.Object) {
@@ -403,22 +432,28 @@ func (t *TrackReader) pushDatagram(o moqt.Object) {
 	if t.over {
 		return
 	}
+	t.datagram = true
 	if len(t.grams) == maxQueuedDatagrams { // the oldest is worth least
-		copy(t.grams, t.grams[1:])
-		t.grams = t.grams[:len(t.grams)-1]
-		t.lost++
+		t.grams = slices.Delete(t.grams, 0, 1)
 	}
 	t.grams = append(t.grams, o)
 	t.changedLocked()
 }
 
+// closed lets go of a stream that gives no more objects.
 func (t *TrackReader) closed(r *SubgroupReader) {
 	t.mu.Lock()
+	defer t.mu.Unlock()
 	delete(t.open, r)
+	if !r.queued {
+		t.unready--
+		if t.allHereLocked() {
+			t.overLocked()
+		}
+	}
 	if t.over {
 		t.changedLocked()
 	}
-	t.mu.Unlock()
 }
 
 // AcceptSubgroup waits for the next subgroup stream. When the publisher has
@@ -475,13 +510,12 @@ func (t *TrackReader) ReceiveDatagram(ctx context.Context) (moqt.Object, error) 
 // arrive: within a subgroup that is the order of their ids, between streams any.
 // It ends with the track, or with an error: [*TrackDone] if the publisher ended
 // it for another reason than TRACK_ENDED, ctx's if that ends. A stream that was
-// reset is left where it ended.
+// reset is left where it ended. Whoever leaves the loop early stops the streams
+// that are open.
 func (t *TrackReader) Objects(ctx context.Context) iter.Seq2[moqt.Object, error] {
 	return func(yield func(moqt.Object, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
 		objects := make(chan moqt.Object)
-		var wg sync.WaitGroup
-		end := make(chan error, 1)
 		give := func(o moqt.Object) bool {
 			select {
 			case objects <- o:
@@ -490,7 +524,9 @@ func (t *TrackReader) Objects(ctx context.Context) iter.Seq2[moqt.Object, error]
 				return false
 			}
 		}
-		wg.Go(func() {
+		var all sync.WaitGroup
+		var why error // of the end; read after all are done
+		all.Go(func() {
 			for {
 				o, err := t.ReceiveDatagram(ctx)
 				if err != nil || !give(o) {
@@ -498,16 +534,14 @@ func (t *TrackReader) Objects(ctx context.Context) iter.Seq2[moqt.Object, error]
 				}
 			}
 		})
-		wg.Go(func() {
-			var streams sync.WaitGroup
+		all.Go(func() {
 			for {
 				r, err := t.AcceptSubgroup(ctx)
 				if err != nil {
-					streams.Wait()
-					end <- err
+					why = err
 					return
 				}
-				streams.Go(func() {
+				all.Go(func() {
 					defer context.AfterFunc(ctx, func() { r.Cancel(moqt.StreamCancelled) })()
 					for {
 						o, err := r.ReadObject()
@@ -518,20 +552,26 @@ func (t *TrackReader) Objects(ctx context.Context) iter.Seq2[moqt.Object, error]
 				})
 			}
 		})
-		defer wg.Wait()
-		defer cancel()
+		end := make(chan struct{})
+		go func() {
+			all.Wait()
+			close(end)
+		}()
+		defer func() {
+			cancel()
+			<-end
+		}()
 		for {
 			select {
 			case o := <-objects:
 				if !yield(o, nil) {
 					return
 				}
-			case err := <-end:
+			case <-end:
 				var d *TrackDone
-				if errors.As(err, &d) && d.Code == moqt.DoneTrackEnded {
-					return
+				if !errors.As(why, &d) || d.Code != moqt.DoneTrackEnded {
+					yield(moqt.Object{}, why)
 				}
-				yield(moqt.Object{}, err)
 				return
 			}
 		}

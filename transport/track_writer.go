@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -54,7 +56,7 @@ type TrackWriter struct {
 	s       *Session
 	name    moqt.TrackName
 	alias   uint64
-	rs      *requestStream
+	rs      *requestStream // set before anybody but a joining fetch knows of it
 	opts    PublishOptions
 	defPrio moqt.Priority
 	changed chan struct{} // cap 1: a token when state changed
@@ -69,7 +71,8 @@ type TrackWriter struct {
 	streams  uint64 // opened
 	open     map[*SubgroupWriter]struct{}
 	closed   bool
-	accepted bool // guarded by s.mu: SUBSCRIBE_OK was sent
+
+	established bool // guarded by s.mu: SUBSCRIBE_OK was sent, or PUBLISH_OK received
 }
 
 func (s *Session) newTrackWriter(rs *requestStream, name moqt.TrackName, o *PublishOptions) *TrackWriter {
@@ -111,11 +114,11 @@ func (s *Session) Publish(ctx context.Context, name moqt.TrackName, o *PublishOp
 	}
 	if l, ok := t.Largest(); ok {
 		p.Largest = wire.Some(l)
-		t.joining, t.joinable = l, t.state.Forward
+		t.joining, t.joinable = l, true
 	}
-	rs, m, err := s.request(ctx, wire.KindPublish, func(rs *requestStream) {
-		t.rs = rs
+	rs, m, err := s.request(ctx, wire.KindPublish, 0, func(rs *requestStream) {
 		s.mu.Lock()
+		t.rs = rs
 		s.subscribes[rs.id] = t
 		s.mu.Unlock()
 	}, func(id uint64) wire.Message {
@@ -131,13 +134,16 @@ func (s *Session) Publish(ctx context.Context, name moqt.TrackName, o *PublishOp
 		return nil, rs.unexpected(m)
 	}
 	t.mu.Lock()
+	t.state.Forward = true
 	t.applyLocked(&ok.Params)
-	if !ok.Params.Forward.Set {
-		t.state.Forward = true
+	if ok.Params.Filter.Set {
+		t.resolveLocked(ok.Params.Filter.Value, p.Largest.Value, p.Largest.Set)
 	}
 	t.mu.Unlock()
+	s.establish(t)
 	begun := s.wg.Go(func() {
-		t.run(context.AfterFunc(rs.st.Context(), func() { rs.cancel(&StreamError{Code: moqt.StreamCancelled, Remote: true}) }))
+		defer context.AfterFunc(rs.st.Context(), rs.stopped)()
+		t.run()
 	})
 	if !begun {
 		s.leave(t)
@@ -180,13 +186,18 @@ func (s *Session) enterSoon(t *TrackWriter) bool {
 	}
 	s.mu.Lock()
 	old := s.writers[t.name]
+	var over <-chan struct{}
+	if old != nil && old.established {
+		over = old.rs.ctx.Done()
+	}
 	s.mu.Unlock()
-	if old != nil {
+	if over != nil {
 		late := time.NewTimer(soon)
 		defer late.Stop()
 		select {
-		case <-old.rs.ctx.Done():
+		case <-over:
 			s.leave(old)
+		case <-t.rs.ctx.Done():
 		case <-late.C:
 		}
 	}
@@ -208,9 +219,10 @@ type SubscribeRequest struct {
 	// NewGroup is the NEW_GROUP_REQUEST, if there is one.
 	NewGroup *uint64
 
-	s *Session
-	t *TrackWriter
-	p wire.Params
+	s     *Session
+	t     *TrackWriter
+	p     wire.Params
+	taken bool // guarded by t.mu: Accept has set up t
 }
 
 func (s *Session) serveSubscribe(rs *requestStream, m *wire.Subscribe) {
@@ -236,7 +248,7 @@ func (s *Session) serveSubscribe(rs *requestStream, m *wire.Subscribe) {
 		r.NewGroup = &m.Params.NewGroup.Value
 	}
 	if s.offer(rs, r) {
-		t.run(nil)
+		t.run()
 	}
 }
 
@@ -259,30 +271,35 @@ func (r *SubscribeRequest) Accept(o *PublishOptions) (*TrackWriter, error) {
 	t, s := r.t, r.s
 	fresh := s.newTrackWriter(r.rs, t.name, o)
 	ok := &wire.SubscribeOK{Alias: t.alias, Properties: fresh.opts.Properties}
-	t.mu.Lock()
-	t.opts, t.defPrio, t.state = fresh.opts, fresh.defPrio, fresh.state
-	t.applyLocked(&r.p)
-	largest, some := moqt.Location{}, false
-	if t.opts.Largest != nil {
-		largest, some = t.opts.Largest()
-	}
+	largest, some := fresh.Largest()
 	if some {
 		ok.Params.Largest = wire.Some(largest)
-		t.joining, t.joinable = largest, true
 	}
-	t.resolveLocked(r.Filter, largest, some)
+	if fresh.opts.Expires > 0 {
+		ok.Params.Expires = wire.Some(fresh.opts.Expires)
+	}
+	t.mu.Lock()
+	if !r.taken {
+		t.opts, t.defPrio, t.state = fresh.opts, fresh.defPrio, fresh.state
+		t.joining, t.joinable = largest, some
+		t.applyLocked(&r.p)
+		t.resolveLocked(r.Filter, largest, some)
+	}
+	r.taken = true
 	t.mu.Unlock()
-	if t.opts.Expires > 0 {
-		ok.Params.Expires = wire.Some(t.opts.Expires)
-	}
-	if err := t.rs.send(ok); err != nil {
+	if err := t.rs.answer(ok, false); err != nil {
 		return nil, err
 	}
-	s.mu.Lock()
-	t.accepted = true
-	s.announceLocked()
-	s.mu.Unlock()
+	s.establish(t)
 	return t, nil
+}
+
+// establish marks the subscription as Established, for joining fetches.
+func (s *Session) establish(t *TrackWriter) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t.established = true
+	s.announceLocked()
 }
 
 // applyLocked takes over what a message of the subscriber says.
@@ -333,38 +350,22 @@ func (t *TrackWriter) resolveLocked(f moqt.Filter, largest moqt.Location, some b
 }
 
 // run follows the request stream until the subscription ends.
-func (t *TrackWriter) run(stop func() bool) {
-	if stop != nil {
-		defer stop()
-	}
-	err := t.rs.follow(func(m wire.Message) error {
-		switch m := m.(type) {
-		case *wire.RequestUpdate:
-			if err := checkTokens(m); err != nil {
-				t.s.end(err)
-				return err
-			}
-			return t.updated(m)
-		case *wire.Goaway:
-			t.s.log.Debug("peer moves the subscription", "track", t.name, "uri", printable(m.URI))
-			return nil
-		}
-		return t.rs.unexpected(m)
-	})
+func (t *TrackWriter) run() {
 	defer close(t.drained)
-	if t.isClosed() { // the subscriber has what it wants, or does not tell
-		t.rs.st.CancelRead(moqt.StreamCancelled)
-		return
-	}
+	err := t.rs.follow(func(m wire.Message) error {
+		update, ok := m.(*wire.RequestUpdate)
+		if !ok {
+			return t.rs.unexpected(m)
+		}
+		return t.updated(update)
+	})
 	if err == io.EOF { // no more updates will come; the subscription goes on
 		<-t.rs.ctx.Done()
 	}
-	t.rs.cancel(err)
+	t.rs.cancel(t.rs.endOf(err))
 	t.s.leave(t)
-	t.cancelStreams(moqt.StreamCancelled)
-	if !t.isClosed() {
-		t.rs.abort(moqt.StreamCancelled, err)
-	}
+	t.each(func(w *SubgroupWriter) { w.Cancel(moqt.StreamCancelled) })
+	t.rs.abort(moqt.StreamCancelled, nil)
 }
 
 // Drained is closed after Close when the subscriber has ended its side too.
@@ -396,7 +397,7 @@ func (t *TrackWriter) updated(m *wire.RequestUpdate) error {
 		return err
 	}
 	if lowered {
-		t.cancelStreams(moqt.StreamCancelled)
+		t.each((*SubgroupWriter).cut)
 	}
 	t.s.sched.rekey(t)
 	select {
@@ -485,34 +486,29 @@ func (t *TrackWriter) CloseWithError(code moqt.DoneCode, reason string) error {
 	if was {
 		return nil
 	}
-	t.cancelStreams(moqt.StreamCancelled)
+	t.each(func(w *SubgroupWriter) { w.Cancel(moqt.StreamCancelled) })
 	t.mu.Lock()
 	streams := t.streams
 	t.mu.Unlock()
 	err := t.rs.sendLast(&wire.PublishDone{Code: code, Streams: streams, Reason: reason})
-	t.rs.cancel(ErrClosed)
-	t.rs.st.SetReadDeadline(time.Now().Add(2 * t.s.cfg.Limits.DoneWait))
 	t.s.leave(t)
+	if err == nil {
+		t.rs.linger()
+		return nil
+	}
+	t.rs.abort(moqt.StreamInternalError, ErrClosed)
 	if errors.Is(err, ErrClosed) || isStream(err) { // the subscriber left first
 		return nil
 	}
 	return err
 }
 
-func (t *TrackWriter) isClosed() bool {
+// each calls f for every subgroup that is open.
+func (t *TrackWriter) each(f func(*SubgroupWriter)) {
 	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.closed
-}
-
-func (t *TrackWriter) cancelStreams(code moqt.StreamCode) {
-	t.mu.Lock()
-	open := make([]*SubgroupWriter, 0, len(t.open))
-	for w := range t.open {
-		open = append(open, w)
-	}
+	open := slices.Collect(maps.Keys(t.open))
 	t.mu.Unlock()
 	for _, w := range open {
-		w.Cancel(code)
+		f(w)
 	}
 }

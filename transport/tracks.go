@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"fmt"
 	"io"
 
 	"github.com/tributary-live/tributary/transport/moqt"
@@ -19,7 +20,7 @@ type TracksReader struct {
 // SubscribeTracks asks the peer to publish all tracks under prefix on this
 // session, those that are there and those to come; its own tracks it leaves out.
 func (s *Session) SubscribeTracks(ctx context.Context, prefix moqt.Namespace) (*TracksReader, error) {
-	rs, m, err := s.request(ctx, wire.KindSubscribeTracks, nil, func(id uint64) wire.Message {
+	rs, m, err := s.request(ctx, wire.KindSubscribeTracks, 0, nil, func(id uint64) wire.Message {
 		return &wire.SubscribeTracks{RequestID: id, Prefix: prefix}
 	})
 	if err != nil {
@@ -38,26 +39,24 @@ func (s *Session) SubscribeTracks(ctx context.Context, prefix moqt.Namespace) (*
 func (t *TracksReader) run() {
 	s := t.rs.s
 	err := t.rs.follow(func(m wire.Message) error {
-		switch m := m.(type) {
-		case *wire.PublishSkipped:
-			ns, err := t.prefix.Join(m.Suffix)
-			if err != nil {
-				return s.fail(moqt.SessionProtocolViolation, "PUBLISH_BLOCKED: %v", err)
-			}
-			select {
-			case t.skipped <- ns.Track(m.Name):
-			case <-t.rs.ctx.Done():
-			}
-			return nil
-		case *wire.Goaway:
-			return nil
+		skipped, ok := m.(*wire.PublishSkipped)
+		if !ok {
+			return t.rs.unexpected(m)
 		}
-		return t.rs.unexpected(m)
+		ns, err := t.prefix.Join(skipped.Suffix)
+		if err == nil {
+			err = ns.Track(skipped.Name).Check()
+		}
+		if err != nil {
+			return s.fail(moqt.SessionProtocolViolation, "PUBLISH_BLOCKED: %v", err)
+		}
+		select {
+		case t.skipped <- ns.Track(skipped.Name):
+		case <-t.rs.ctx.Done():
+		}
+		return nil
 	})
-	if err == io.EOF {
-		err = &StreamError{Code: moqt.StreamCancelled, Remote: true}
-	}
-	t.rs.abort(moqt.StreamCancelled, s.sessionOr(context.Background(), err))
+	t.rs.abort(moqt.StreamCancelled, t.rs.endOf(err))
 }
 
 // Skipped gives the tracks that the peer could not publish here; they can be
@@ -94,12 +93,16 @@ func (s *Session) serveTracks(rs *requestStream, m *wire.SubscribeTracks) {
 
 // Accept answers REQUEST_OK. The caller then publishes the tracks, by
 // [Session.Publish].
-func (r *TracksRequest) Accept() error { return r.rs.send(&wire.RequestOK{}) }
+func (r *TracksRequest) Accept() error { return r.rs.answer(&wire.RequestOK{}, false) }
 
 // Skip tells the peer that a track cannot be published to it
-// (PUBLISH_BLOCKED). It must not be published afterwards.
+// (PUBLISH_BLOCKED). It must not be published afterwards. It fails if t is not
+// under the prefix.
 func (r *TracksRequest) Skip(t moqt.TrackName) error {
-	suffix, _ := t.Namespace.Suffix(r.Prefix)
+	suffix, ok := t.Namespace.Suffix(r.Prefix)
+	if !ok {
+		return fmt.Errorf("moqt: track %v is not under %v", t, r.Prefix)
+	}
 	return r.rs.send(&wire.PublishSkipped{Suffix: suffix, Name: t.Name})
 }
 
@@ -115,7 +118,7 @@ func (s *Session) Status(ctx context.Context, name moqt.TrackName) (TrackInfo, e
 	if err := name.Check(); err != nil {
 		return TrackInfo{}, err
 	}
-	rs, m, err := s.request(ctx, wire.KindTrackStatus, nil, func(id uint64) wire.Message {
+	rs, m, err := s.request(ctx, wire.KindTrackStatus, 0, nil, func(id uint64) wire.Message {
 		return &wire.TrackStatus{RequestID: id, Track: name}
 	})
 	if err != nil {
@@ -142,9 +145,10 @@ func (s *Session) serveStatus(rs *requestStream, m *wire.TrackStatus) {
 	if !s.offer(rs, &StatusRequest{incoming{rs}, m.Track}) {
 		return
 	}
-	// Nothing may follow TRACK_STATUS but its FIN.
-	rs.follow(func(m wire.Message) error { return rs.unexpected(m) })
-	<-rs.ctx.Done()
+	// Nothing may follow TRACK_STATUS but its FIN, which changes nothing.
+	if err := rs.follow(rs.unexpected); err == io.EOF {
+		<-rs.ctx.Done()
+	}
 }
 
 // Accept answers with what is known of the track.
@@ -153,7 +157,11 @@ func (r *StatusRequest) Accept(i TrackInfo) error {
 	if i.HasLargest {
 		ok.Params.Largest = wire.Some(i.Largest)
 	}
-	err := r.rs.sendLast(ok)
+	err := r.rs.answer(ok, true)
+	if err == errAnswered {
+		return err
+	}
 	r.rs.cancel(ErrClosed)
+	r.rs.st.CancelRead(moqt.StreamCancelled)
 	return err
 }

@@ -31,29 +31,30 @@ func isHex(c byte) bool {
 	return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'
 }
 
-// validAuthority reports whether a is a host, with a port or without.
+// validAuthority reports whether a is a host, with a port or without. There is
+// no place for a user's name in it.
 func validAuthority(a string) bool {
-	if a == "" {
-		return false
+	host, port := a, ""
+	if i := strings.LastIndexByte(a, ':'); i >= 0 && !strings.HasSuffix(a, "]") {
+		host, port = a[:i], a[i+1:]
 	}
-	host := a
-	if h, port, err := net.SplitHostPort(a); err == nil {
-		for i := range len(port) {
-			if port[i] < '0' || port[i] > '9' {
-				return false
-			}
-		}
-		host = h
-	}
-	host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
-	if host == "" {
-		return false
-	}
-	for i := range len(host) {
-		c := host[i]
-		if c <= ' ' || c >= 0x7f || strings.IndexByte("\"#<>\\^`{|}/?@", c) >= 0 {
+	for i := range len(port) {
+		if port[i] < '0' || port[i] > '9' {
 			return false
 		}
 	}
-	return true
+	if ip, ok := strings.CutPrefix(host, "["); ok {
+		ip, ok = strings.CutSuffix(ip, "]")
+		return ok && net.ParseIP(ip) != nil && strings.Contains(ip, ":")
+	}
+	for i := range len(host) {
+		c := host[i]
+		if c <= ' ' || c >= 0x7f || strings.IndexByte("\"#<>\\^`{|}/?@:[]", c) >= 0 {
+			return false
+		}
+		if c == '%' && (i+2 >= len(host) || !isHex(host[i+1]) || !isHex(host[i+2])) {
+			return false
+		}
+	}
+	return host != ""
 }
