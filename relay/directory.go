@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/tributary-live/tributary/transport"
@@ -55,60 +56,49 @@ func (r *Relay) dialDirectory() (*transport.Session, error) {
 // withDirectory serves one session with the directory until it ends.
 func (r *Relay) withDirectory(sess *transport.Session) error {
 	defer context.AfterFunc(r.ctx, func() { sess.Close() })()
-	ctx := sess.Context()
+	ctx, cancel := context.WithCancelCause(sess.Context())
+	defer cancel(nil)
 	names, err := sess.WatchNamespaces(ctx, moqt.Namespace{})
 	if err != nil {
 		return err
 	}
-	told := make(chan error, 1)
-	go func() { told <- r.readDirectory(ctx, names) }()
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		cancel(r.readDirectory(ctx, names))
+	}()
+	defer func() {
+		sess.Close()
+		<-read
+	}()
+	w := r.local.Watch(moqt.Namespace{})
+	defer w.Close()
 	said := make(map[moqt.Namespace]*transport.Announcement)
-	r.mu.Lock()
-	clear(r.dirDirty)
-	for ns := range r.names {
-		r.dirDirty[ns] = struct{}{}
-	}
-	r.mu.Unlock()
 	for {
-		if err := r.tellDirectory(ctx, sess, said); err != nil {
-			sess.Close()
-			<-told
+		changes, err := w.Next(ctx)
+		if err != nil {
 			return err
 		}
-		select {
-		case <-r.dirWake:
-		case err := <-told:
-			return err
-		}
-	}
-}
-
-// tellDirectory brings what the directory was said up to date with what is
-// announced here.
-func (r *Relay) tellDirectory(ctx context.Context, sess *transport.Session, said map[moqt.Namespace]*transport.Announcement) error {
-	r.mu.Lock()
-	dirty := r.dirDirty
-	r.dirDirty = make(map[moqt.Namespace]struct{})
-	here := make(map[moqt.Namespace]bool, len(dirty))
-	for ns := range dirty {
-		here[ns] = len(r.names[ns]) > 0
-	}
-	r.mu.Unlock()
-	for ns, there := range here {
-		a := said[ns]
-		switch {
-		case there && a == nil:
-			a, err := sess.Announce(ctx, ns)
-			if err != nil {
+		for _, c := range changes {
+			if c.Gone {
+				if a := said[c.Namespace]; a != nil {
+					a.Close()
+				}
+				delete(said, c.Namespace)
+				continue
+			}
+			a, err := sess.Announce(ctx, c.Namespace)
+			var refused *transport.RequestError
+			switch {
+			case err == nil:
+				said[c.Namespace] = a
+			case errors.As(err, &refused): // the others are still worth telling
+				r.log.Warn("directory refuses namespace", "ns", c.Namespace, "err", err)
+			default:
 				return err
 			}
-			said[ns] = a
-		case !there && a != nil:
-			a.Close()
-			delete(said, ns)
 		}
 	}
-	return nil
 }
 
 // readDirectory follows what the directory tells. Its first answer comes in
@@ -121,8 +111,7 @@ func (r *Relay) readDirectory(ctx context.Context, names *transport.NamespaceRea
 		defer r.mu.Unlock()
 		for ns := range r.remote {
 			if _, ok := told[ns]; !ok && ctx.Err() == nil {
-				delete(r.remote, ns)
-				r.namesChangedLocked(ns)
+				r.dropRemoteLocked(ns)
 			}
 		}
 	})
@@ -136,13 +125,15 @@ func (r *Relay) readDirectory(ctx context.Context, names *transport.NamespaceRea
 		switch {
 		case !e.Gone:
 			told[e.Namespace] = struct{}{}
-			r.remote[e.Namespace] = struct{}{}
+			if _, there := r.remote[e.Namespace]; !there {
+				r.remote[e.Namespace] = struct{}{}
+				r.live.Add(e.Namespace)
+			}
 			r.hintLocked(e.Namespace)
 		case ctx.Err() == nil: // the session's end is not that of the namespaces
 			delete(told, e.Namespace)
-			delete(r.remote, e.Namespace)
+			r.dropRemoteLocked(e.Namespace)
 		}
-		r.namesChangedLocked(e.Namespace)
 		r.mu.Unlock()
 	}
 }
@@ -164,7 +155,13 @@ func (r *Relay) forgetRemote() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for ns := range r.remote {
+		r.dropRemoteLocked(ns)
+	}
+}
+
+func (r *Relay) dropRemoteLocked(ns moqt.Namespace) {
+	if _, there := r.remote[ns]; there {
 		delete(r.remote, ns)
-		r.namesChangedLocked(ns)
+		r.live.Remove(ns)
 	}
 }

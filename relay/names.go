@@ -1,8 +1,8 @@
 package relay
 
 import (
+	"context"
 	"slices"
-	"sync"
 
 	"github.com/tributary-live/tributary/transport"
 	"github.com/tributary-live/tributary/transport/moqt"
@@ -53,7 +53,8 @@ func (r *Relay) addName(a *announcement) {
 		r.names[a.ns] = set
 	}
 	set[a] = struct{}{}
-	r.namesChangedLocked(a.ns)
+	r.local.Add(a.ns)
+	r.live.Add(a.ns)
 	var wanted []*track
 	for name, t := range r.tracks {
 		if name.Namespace.HasPrefix(a.ns) {
@@ -77,7 +78,8 @@ func (r *Relay) removeName(a *announcement) {
 	if last {
 		delete(r.names, a.ns)
 	}
-	r.namesChangedLocked(a.ns)
+	r.local.Remove(a.ns)
+	r.live.Remove(a.ns)
 	r.mu.Unlock()
 	if last && r.cfg.Origins != nil {
 		r.cfg.Origins.Unregister(a.ns)
@@ -104,101 +106,29 @@ func (r *Relay) publishersLocked(ns moqt.Namespace) []*announcement {
 	return found
 }
 
-// visibleLocked reports whether ns is published, here or elsewhere.
-func (r *Relay) visibleLocked(ns moqt.Namespace) bool {
-	_, remote := r.remote[ns]
-	return remote || len(r.names[ns]) > 0
-}
-
-// namesChangedLocked tells those who watch that ns came, went, or may have.
-func (r *Relay) namesChangedLocked(ns moqt.Namespace) {
-	for w := range r.watchers {
-		if ns.HasPrefix(w.prefix) {
-			w.touch(ns)
-		}
-	}
-	if r.cfg.Directory != "" {
-		r.dirDirty[ns] = struct{}{}
-		select {
-		case r.dirWake <- struct{}{}:
-		default:
-		}
-	}
-}
-
-// watcher is a SUBSCRIBE_NAMESPACE. What changed is a set and not a queue, so a
-// slow peer costs no more than the number of namespaces.
-type watcher struct {
-	prefix moqt.Namespace
-	wake   chan struct{} // cap 1
-	mu     sync.Mutex
-	dirty  map[moqt.Namespace]struct{}
-}
-
-func (w *watcher) touch(ns moqt.Namespace) {
-	w.mu.Lock()
-	w.dirty[ns] = struct{}{}
-	w.mu.Unlock()
-	select {
-	case w.wake <- struct{}{}:
-	default:
-	}
-}
-
-func (w *watcher) take() map[moqt.Namespace]struct{} {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	dirty := w.dirty
-	w.dirty = make(map[moqt.Namespace]struct{})
-	return dirty
-}
-
 func (p *peer) serveWatch(req *transport.WatchRequest) {
-	r := p.r
 	out, err := req.Accept()
 	if err != nil {
 		return
 	}
-	w := &watcher{prefix: req.Prefix, wake: make(chan struct{}, 1), dirty: make(map[moqt.Namespace]struct{})}
-	r.mu.Lock()
-	r.watchers[w] = struct{}{}
-	for ns := range r.names {
-		if ns.HasPrefix(w.prefix) {
-			w.touch(ns)
-		}
-	}
-	for ns := range r.remote {
-		if ns.HasPrefix(w.prefix) {
-			w.touch(ns)
-		}
-	}
-	r.mu.Unlock()
-	defer func() {
-		r.mu.Lock()
-		delete(r.watchers, w)
-		r.mu.Unlock()
-		out.Close()
-	}()
+	defer out.Close()
+	defer context.AfterFunc(p.r.ctx, func() { out.Close() })()
+	w := p.r.live.Watch(req.Prefix)
+	defer w.Close()
 	for {
-		for ns := range w.take() {
-			r.mu.Lock()
-			there := r.visibleLocked(ns)
-			r.mu.Unlock()
-			tell := out.Remove
-			if there {
-				tell = out.Add
+		changes, err := w.Next(out.Context())
+		if err != nil {
+			return
+		}
+		for _, c := range changes {
+			tell := out.Add
+			if c.Gone {
+				tell = out.Remove
 			}
-			if err := tell(ns); err != nil {
-				p.log.Debug("namespace watcher lost", "err", err)
+			if err := tell(c.Namespace); err != nil {
+				p.log.Debug("namespace watcher lost", "ns", req.Prefix, "err", err)
 				return
 			}
-		}
-		select {
-		case <-w.wake:
-		case <-out.Context().Done():
-			return
-		case <-r.ctx.Done():
-			return
 		}
 	}
 }

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/tributary-live/tributary/api"
+	"github.com/tributary-live/tributary/internal/live"
 	"github.com/tributary-live/tributary/internal/tasks"
 	"github.com/tributary-live/tributary/relay/cache"
 	"github.com/tributary-live/tributary/transport"
@@ -116,17 +117,16 @@ type Relay struct {
 	wg     tasks.Group // every goroutine that belongs to no session
 	nextID atomic.Uint64
 	up     upstreams
+	live   live.Set // namespaces announced here or elsewhere
+	local  live.Set // those announced here
 
 	mu       sync.Mutex // guards what follows
 	peers    map[*peer]struct{}
 	names    map[moqt.Namespace]map[*announcement]struct{} // announced on sessions here
 	remote   map[moqt.Namespace]struct{}                   // announced elsewhere, by the directory
-	watchers map[*watcher]struct{}
-	interest map[*interest]struct{} // SUBSCRIBE_TRACKS
+	interest map[*interest]struct{}                        // SUBSCRIBE_TRACKS
 	tracks   map[moqt.TrackName]*track
 	closed   bool
-	dirWake  chan struct{} // cap 1: a token when names changed
-	dirDirty map[moqt.Namespace]struct{}
 }
 
 // New starts a relay. It owns goroutines until Close.
@@ -137,11 +137,8 @@ func New(c Config) *Relay {
 		peers:    make(map[*peer]struct{}),
 		names:    make(map[moqt.Namespace]map[*announcement]struct{}),
 		remote:   make(map[moqt.Namespace]struct{}),
-		watchers: make(map[*watcher]struct{}),
 		interest: make(map[*interest]struct{}),
 		tracks:   make(map[moqt.TrackName]*track),
-		dirWake:  make(chan struct{}, 1),
-		dirDirty: make(map[moqt.Namespace]struct{}),
 	}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	r.up.init(r)

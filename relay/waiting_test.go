@@ -63,7 +63,7 @@ func newPair(t *testing.T) (first, second *relay.Relay) {
 		Dial: func(ctx context.Context, url string) (*transport.Session, error) {
 			client, server := transporttest.Pipe(t, nil)
 			go func() {
-				if s, err := transport.NewSession(ctx, server, nil); err == nil {
+				if s, err := transport.NewSession(context.Background(), server, nil); err == nil {
 					first.ServeSession(context.Background(), s)
 				}
 			}()

@@ -318,12 +318,21 @@ const (
 
 // handshakeError says in a sentence why addr could not be reached. The cause
 // stays inside.
+// untrusted says what is wrong with a certificate without the words that every
+// such error begins with; the certificates themselves are in what it wraps.
+type untrusted struct {
+	*tls.CertificateVerificationError
+}
+
+func (e untrusted) Error() string { return e.Err.Error() }
+func (e untrusted) Unwrap() error { return e.CertificateVerificationError }
+
 func handshakeError(addr net.Addr, offered []string, err error) error {
 	if timeout, ok := errors.AsType[net.Error](err); errors.Is(err, errNoAnswer) || ok && timeout.Timeout() {
 		return fmt.Errorf("no answer from %v (UDP): %w", addr, err)
 	}
 	if cert, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return fmt.Errorf("the certificate of %v is not trusted: %w", addr, cert.Err)
+		return fmt.Errorf("the certificate of %v is not trusted: %w", addr, untrusted{cert})
 	}
 	e, ok := errors.AsType[*quic.TransportError](err)
 	switch {

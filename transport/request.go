@@ -331,14 +331,15 @@ func (rs *requestStream) linger() {
 // abort cancels the request in both directions. What was sent before our half
 // ended well still arrives.
 func (rs *requestStream) abort(code moqt.StreamCode, cause error) {
-	rs.cancel(cause)
-	rs.st.CancelRead(code)
 	rs.mu.Lock()
 	closed, late := rs.closed, rs.late
 	rs.mu.Unlock()
+	// Before the rest, which wakes those who would end our half without a code.
 	if !closed {
 		rs.st.CancelWrite(code)
 	}
+	rs.cancel(cause)
+	rs.st.CancelRead(code)
 	if late != nil {
 		late.Stop()
 	}

@@ -48,7 +48,8 @@ type Server struct {
 	// CheckOrigin decides which web pages may connect. If nil, all may: a
 	// player can be on any site, and a session shows nothing of its user.
 	CheckOrigin func(*http.Request) bool
-	// QUIC is as [Dialer.QUIC].
+	// QUIC is as [Dialer.QUIC], but a peer may have as many bidirectional
+	// streams as Config.Limits.MaxRequests says, if it does: each request is one.
 	QUIC *quic.Config
 
 	wg tasks.Group // a goroutine for every session
@@ -77,7 +78,7 @@ func (s *Server) ListenAndServe(ctx context.Context) error {
 // the server is closed. It may be called for several sockets. Sessions end with
 // it, but only Close waits for their handlers.
 func (s *Server) Serve(ctx context.Context, pc net.PacketConn) error {
-	l, err := Listen(pc, s.TLSConfig, &ListenConfig{Config: &s.Config, CheckOrigin: s.CheckOrigin, HTTP: s.HTTP, QUIC: s.QUIC})
+	l, err := Listen(pc, s.TLSConfig, &ListenConfig{Config: &s.Config, CheckOrigin: s.CheckOrigin, HTTP: s.HTTP, QUIC: s.quicConfig()})
 	if err != nil {
 		pc.Close()
 		return err
@@ -116,6 +117,19 @@ func (s *Server) Serve(ctx context.Context, pc net.PacketConn) error {
 		}
 		return err
 	}
+}
+
+func (s *Server) quicConfig() *quic.Config {
+	n := s.Config.Limits.MaxRequests
+	if n <= 0 || s.QUIC != nil && s.QUIC.MaxIncomingStreams != 0 {
+		return s.QUIC
+	}
+	c := &quic.Config{}
+	if s.QUIC != nil {
+		c = s.QUIC.Clone()
+	}
+	c.MaxIncomingStreams = int64(n)
+	return c
 }
 
 func (s *Server) logger() *slog.Logger {

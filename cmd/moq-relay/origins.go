@@ -1,9 +1,6 @@
 package main
 
 import (
-	"os"
-	"strings"
-
 	"github.com/urfave/cli/v2"
 
 	"github.com/tributary-live/tributary/api"
@@ -24,11 +21,11 @@ func openOrigins(c *cli.Context, node string) (*origins, error) {
 	}
 	token := ""
 	if file := c.String("api-token-file"); file != "" {
-		b, err := os.ReadFile(file)
+		tokens, err := api.ReadTokens(file)
 		if err != nil {
 			return nil, app.Usagef("--api-token-file: %w", err)
 		}
-		token = strings.TrimSpace(string(b))
+		token = tokens[0]
 	}
 	client, err := api.NewClient(api.ClientConfig{URL: c.String("api"), Token: token})
 	if err != nil {

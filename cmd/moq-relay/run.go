@@ -49,6 +49,11 @@ func newApp() *cli.App {
 	}
 }
 
+// maxRequests is how many requests a session may have open. A subscription is
+// one, and so is an announced namespace: other relays and publishers of many
+// tracks have hundreds.
+const maxRequests = 2048
+
 // certificates is where TLS takes its certificate from.
 type certificates interface {
 	GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error)
@@ -69,7 +74,7 @@ func run(c *cli.Context) error {
 	if c.String("api") != "" && node == "" {
 		return app.Usagef("--api needs --node, the URL at which other relays dial this one")
 	}
-	config := &transport.Config{Logger: log}
+	config := &transport.Config{Logger: log, Limits: transport.Limits{MaxRequests: maxRequests}}
 	dialConfig := &transport.Config{Logger: log}
 	if node != "" {
 		dialConfig.Options = moqt.Properties{{Type: relay.OptionNode, Bytes: []byte(node)}}
