@@ -55,6 +55,7 @@ dev                       : |
 dev/cluster               : internal/devcert |
 dev/mkcert                : internal/devcert |
 dev/stamp                 : |
+docs                      : | relay relay/cache transport transport/moqt transport/wire internal/app api api/redisstore go-yaml
 e2e                       : | internal/devcert
 interop                   : transport transport/moqt internal/devcert | relay pub sub
 `
