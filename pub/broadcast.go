@@ -12,21 +12,23 @@ import (
 )
 
 // Broadcast is a namespace with its tracks, as one or more sessions publish it.
-// It holds the running group of each track and those before, so that a
-// session which comes later, and a relay that joins in the middle of a group,
-// get the group from its start. Its methods may be called concurrently.
+// It holds the newest groups of each track, so that a session which comes
+// later, and a relay that joins in the middle of a group, get the group from
+// its start. Its methods may be called concurrently.
 type Broadcast struct {
 	ns moqt.Namespace
 
-	mu      sync.Mutex // guards what follows
-	tracks  map[string]*Track
-	sending map[*transport.TrackWriter]struct{} // subscriptions that are served
-	ended   bool
+	mu       sync.Mutex // guards what follows
+	tracks   map[string]*Track
+	complete bool
+	ended    bool
+	sending  int           // subscriptions and fetches that are served
+	changed  chan struct{} // closed and replaced at each change
 }
 
 // NewBroadcast makes a broadcast without tracks.
 func NewBroadcast(ns moqt.Namespace) *Broadcast {
-	return &Broadcast{ns: ns, tracks: make(map[string]*Track), sending: make(map[*transport.TrackWriter]struct{})}
+	return &Broadcast{ns: ns, tracks: make(map[string]*Track), changed: make(chan struct{})}
 }
 
 // Namespace returns the broadcast's namespace.
@@ -39,33 +41,41 @@ func (b *Broadcast) Track(name string, priority moqt.Priority) *Track {
 	defer b.mu.Unlock()
 	t := b.tracks[name]
 	if t == nil {
-		t = &Track{priority: priority, changed: make(chan struct{})}
+		t = newTrack(priority)
 		b.tracks[name] = t
+		b.changedLocked()
 	}
 	return t
 }
 
-func (b *Broadcast) find(name moqt.TrackName) *Track {
+// Complete says that all tracks have been made. Until then a request for one
+// that is not there waits for it: whoever knows the names need not wait for the
+// media to begin.
+func (b *Broadcast) Complete() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if name.Namespace != b.ns {
-		return nil
-	}
-	return b.tracks[name.Name]
+	b.complete = true
+	b.changedLocked()
 }
 
 // End says that all tracks have ended. Those who are sent them get the rest.
 func (b *Broadcast) End() {
 	b.mu.Lock()
-	b.ended = true
+	b.ended, b.complete = true, true
 	tracks := make([]*Track, 0, len(b.tracks))
 	for _, t := range b.tracks {
 		tracks = append(tracks, t)
 	}
+	b.changedLocked()
 	b.mu.Unlock()
 	for _, t := range tracks {
 		t.end()
 	}
+}
+
+func (b *Broadcast) changedLocked() {
+	close(b.changed)
+	b.changed = make(chan struct{})
 }
 
 // ErrNameTaken says that a relay has taken back its consent because somebody
@@ -73,8 +83,9 @@ func (b *Broadcast) End() {
 var ErrNameTaken = errors.New("another publisher has this name, with other content")
 
 // Serve announces the broadcast on a session and answers the peer's requests
-// until the session or ctx ends, or the broadcast has ended and all that was
-// asked for is sent. Several sessions may serve a broadcast at once.
+// until the session or ctx ends, or the peer asks by GOAWAY to be left. Several
+// sessions may serve a broadcast at once. It returns [ErrNameTaken] if the peer
+// has found that another publisher's content under this name is different.
 func (b *Broadcast) Serve(ctx context.Context, sess *transport.Session) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -93,6 +104,14 @@ func (b *Broadcast) Serve(ctx context.Context, sess *transport.Session) error {
 	})()
 	var wg sync.WaitGroup
 	defer wg.Wait()
+	defer cancel(nil)
+	wg.Go(func() {
+		select {
+		case <-sess.GoawayReceived():
+			cancel(transport.ErrGoaway)
+		case <-ctx.Done():
+		}
+	})
 	for {
 		req, err := sess.Accept(ctx)
 		if err != nil {
@@ -108,67 +127,120 @@ func (b *Broadcast) Serve(ctx context.Context, sess *transport.Session) error {
 func (b *Broadcast) handle(ctx context.Context, req transport.Request) {
 	switch req := req.(type) {
 	case *transport.SubscribeRequest:
-		t := b.find(req.Track)
-		if t == nil {
-			req.RejectRetry(moqt.RequestDoesNotExist, "the broadcast has no such track", time.Second)
-			return
+		if t := b.wanted(ctx, req, req.Track); t != nil {
+			b.serve(func() { b.sendTo(ctx, t, req) })
 		}
-		w, err := req.Accept(&transport.PublishOptions{Properties: t.properties(), Largest: t.Largest})
-		if err != nil {
-			return
-		}
-		b.mu.Lock()
-		b.sending[w] = struct{}{}
-		b.mu.Unlock()
-		t.send(ctx, w)
-		if b.isEnded() {
-			select { // the subscriber still reads what was sent last
-			case <-w.Drained():
-			case <-ctx.Done():
-			}
-		}
-		b.mu.Lock()
-		delete(b.sending, w)
-		b.mu.Unlock()
 	case *transport.FetchRequest:
-		t := b.find(req.Track)
-		if t == nil {
-			req.Reject(moqt.RequestDoesNotExist, "the broadcast has no such track")
-			return
+		if t := b.wanted(ctx, req, req.Track); t != nil {
+			b.serve(func() { t.serveFetch(req) })
 		}
-		t.serveFetch(req)
 	case *transport.StatusRequest:
-		t := b.find(req.Track)
-		if t == nil {
-			req.Reject(moqt.RequestDoesNotExist, "the broadcast has no such track")
-			return
+		if t := b.wanted(ctx, req, req.Track); t != nil {
+			l, ok := t.Largest()
+			req.Accept(transport.TrackInfo{Largest: l, HasLargest: ok, Properties: t.properties()})
 		}
-		l, ok := t.Largest()
-		req.Accept(transport.TrackInfo{Largest: l, HasLargest: ok, Properties: t.properties()})
 	default:
 		req.Reject(moqt.RequestNotSupported, "a publisher takes SUBSCRIBE, FETCH and TRACK_STATUS")
 	}
 }
 
-func (b *Broadcast) isEnded() bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.ended
-}
+// trackWait bounds how long a request waits for a track that is not there yet.
+// A relay gives up after 10 s.
+const trackWait = 8 * time.Second
 
-// Drain waits until nobody is sent anything any more, or ctx ends.
-func (b *Broadcast) Drain(ctx context.Context) {
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
+// wanted returns the track that a request names, and waits for it while tracks
+// may still come. If there is none, it refuses the request and returns nil.
+func (b *Broadcast) wanted(ctx context.Context, req transport.Request, name moqt.TrackName) *Track {
+	late := time.NewTimer(trackWait)
+	defer late.Stop()
 	for {
 		b.mu.Lock()
-		n := len(b.sending)
+		t, complete, changed := b.tracks[name.Name], b.complete, b.changed
 		b.mu.Unlock()
-		if n == 0 {
-			return
+		switch {
+		case name.Namespace != b.ns:
+			req.Reject(moqt.RequestDoesNotExist, "no track of this namespace is published here")
+			return nil
+		case t != nil:
+			return t
+		case complete:
+			req.RejectRetry(moqt.RequestDoesNotExist, "the broadcast has no such track", time.Second)
+			return nil
 		}
 		select {
-		case <-tick.C:
+		case <-changed:
+		case <-late.C:
+			req.RejectRetry(moqt.RequestTimeout, "the broadcast has not begun", time.Second)
+			return nil
+		case <-req.Context().Done():
+			return nil
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// serve runs f and lets Drain wait for it.
+func (b *Broadcast) serve(f func()) {
+	b.count(+1)
+	defer b.count(-1)
+	f()
+}
+
+func (b *Broadcast) count(n int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.sending += n
+	b.changedLocked()
+}
+
+func (b *Broadcast) sendTo(ctx context.Context, t *Track, req *transport.SubscribeRequest) {
+	w, err := req.Accept(&transport.PublishOptions{Properties: t.properties(), Largest: t.Largest})
+	if err != nil {
+		return
+	}
+	switch req.Filter.Kind {
+	case moqt.FilterNone, moqt.FilterAbsoluteStart, moqt.FilterAbsoluteRange:
+		if l, ok := t.Largest(); ok { // the past is for FETCH
+			w.Narrow(moqt.Location{Group: l.Group})
+		}
+	}
+	answered := time.Now()
+	if !t.send(ctx, w) {
+		return
+	}
+	select { // a joining FETCH may be on its way, which needs the subscription
+	case <-time.After(drainQuiet - time.Since(answered)):
+	case <-w.Context().Done():
+	case <-ctx.Done():
+	}
+	w.Close()
+	select { // the subscriber still reads what was sent last
+	case <-w.Drained():
+	case <-ctx.Done():
+	}
+}
+
+// drainQuiet is for how long nobody may want anything of a broadcast that has
+// ended before it counts as delivered: who has just read the catalog asks for
+// the tracks a moment later, and who has subscribed for what came before.
+const drainQuiet = 500 * time.Millisecond
+
+// Drain waits until an ended broadcast is delivered to all who asked for it, or
+// ctx ends.
+func (b *Broadcast) Drain(ctx context.Context) {
+	for {
+		b.mu.Lock()
+		idle, changed := b.sending == 0, b.changed
+		b.mu.Unlock()
+		var quiet <-chan time.Time
+		if idle {
+			quiet = time.After(drainQuiet)
+		}
+		select {
+		case <-changed:
+		case <-quiet:
+			return
 		case <-ctx.Done():
 			return
 		}

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tributary-live/tributary/pub/catalog"
 	"github.com/tributary-live/tributary/pub/fmp4"
 	"github.com/tributary-live/tributary/transport"
 	"github.com/tributary-live/tributary/transport/moqt"
@@ -55,7 +56,11 @@ func NewPublisher(c PublisherConfig) *Publisher {
 	if c.Packager.FirstGroup == 0 {
 		c.Packager.FirstGroup = uint64(time.Now().UnixMilli())
 	}
-	return &Publisher{cfg: c, log: c.Logger, broadcast: NewBroadcast(c.Namespace)}
+	p := &Publisher{cfg: c, log: c.Logger, broadcast: NewBroadcast(c.Namespace)}
+	// Those who wait for the broadcast subscribe to the catalog first. They are
+	// to be there before the media is, so that they miss nothing of it.
+	p.broadcast.Track(catalog.TrackName, PriorityCatalog)
+	return p
 }
 
 // drainTime bounds the wait for subscribers to read the end of a broadcast.
@@ -65,43 +70,46 @@ const drainTime = 5 * time.Second
 // published last is delivered. The first connection must succeed; after that a
 // relay that goes away is dialled again for as long as it takes. An error of
 // the source, or of a relay that refuses the broadcast for good, ends it.
+//
+// If ctx ends, the session is closed at once and nothing says that the tracks
+// have ended: relays keep their subscribers for a while, for a publisher that
+// goes on under the same name. A read of the source that blocks then is not
+// waited for.
 func (p *Publisher) Run(ctx context.Context) error {
 	sess, err := p.cfg.Dial(ctx)
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer cancel(nil)
-	serving := make(chan struct{})
-	wg.Go(func() {
-		defer close(serving)
-		cancel(p.serve(ctx, sess))
-	})
+	wg.Go(func() { cancel(p.serve(ctx, sess)) })
 	media := make(chan error, 1)
-	// Reading cannot be interrupted where the source is a pipe, so nobody waits
-	// for this goroutine; it ends with the source.
-	go func() { media <- p.feed(ctx) }()
+	go func() { media <- p.feed(ctx) }() // cannot be interrupted where the source is a pipe
 	select {
 	case err = <-media:
 	case <-ctx.Done():
-		return context.Cause(ctx)
 	}
-	if err != nil && ctx.Err() != nil {
+	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 	p.broadcast.End()
 	drain, stop := context.WithTimeout(ctx, drainTime)
 	defer stop()
 	p.broadcast.Drain(drain)
-	cancel(nil)
-	<-serving
 	return err
 }
 
-// serve keeps a session with the relay. It returns why there can be none.
+// Between two attempts to reach the relay there are redialFirst, then twice as
+// much each time up to redialMost; less a random part of up to a half.
+const (
+	redialFirst = 250 * time.Millisecond
+	redialMost  = 5 * time.Second
+)
+
+// serve keeps a session with the relay, of which sess is the first. It returns
+// why there can be none.
 func (p *Publisher) serve(ctx context.Context, sess *transport.Session) error {
 	wait := time.Duration(0)
 	for {
@@ -115,7 +123,7 @@ func (p *Publisher) serve(ctx context.Context, sess *transport.Session) error {
 			case ctx.Err() != nil:
 				return context.Cause(ctx)
 			case errors.Is(err, ErrNameTaken):
-				return fmt.Errorf("the relay refuses %s: %w; choose another name with --name", p.cfg.Namespace.Slashed(), err)
+				return fmt.Errorf("the relay refuses %s: %w", p.cfg.Namespace.Slashed(), err)
 			case errors.As(err, &refused) && refused.RetryAfter < 0 && refused.Code != moqt.RequestGoingAway:
 				return err
 			}
@@ -140,11 +148,6 @@ func (p *Publisher) serve(ctx context.Context, sess *transport.Session) error {
 	}
 }
 
-const (
-	redialFirst = 250 * time.Millisecond
-	redialMost  = 5 * time.Second
-)
-
 // feed reads the source to its end.
 func (p *Publisher) feed(ctx context.Context) error {
 	in, err := p.cfg.Source.Init()
@@ -155,37 +158,40 @@ func (p *Publisher) feed(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	priority := make(map[string]moqt.Priority)
+	tracks := make(map[string]*Track)
 	for _, t := range pk.Tracks() {
-		priority[t.Name] = t.Priority
+		tracks[t.Name] = p.broadcast.Track(t.Name, t.Priority)
 	}
+	p.broadcast.Complete()
 	scale := make(map[uint32]uint32)
 	for _, t := range in.Tracks {
 		scale[t.ID] = t.Timescale
-		p.log.Info("track", "track", t.Codec, "group", p.cfg.Packager.FirstGroup)
+		p.log.Info("input", "track", t.Kind.String(), "codec", t.Codec)
 	}
 	pace := pace{ahead: p.cfg.Ahead}
+	advisor := newAdvisor(p.log, in)
 	for {
 		c, err := p.cfg.Source.Next()
 		if err != nil {
-			p.append(pk.Flush(), priority)
+			publish(tracks, pk.Flush())
 			if err == io.EOF {
-				s := pk.Stats()
-				p.log.Info("input ended", "objects", s.Objects, "dropped", s.Dropped)
+				p.log.Info("input ended", "objects", pk.Stats().Objects, "dropped", pk.Stats().Dropped)
 				return nil
 			}
 			return err
 		}
 		if !pace.wait(ctx, mediaTime(c.DTS, scale[c.Track])) {
-			return ctx.Err()
+			return context.Cause(ctx)
 		}
-		p.append(pk.Add(c), priority)
+		advisor.look(c)
+		publish(tracks, pk.Add(c))
+		advisor.judge(pk.Stats())
 	}
 }
 
-func (p *Publisher) append(items []Item, priority map[string]moqt.Priority) {
+func publish(tracks map[string]*Track, items []Item) {
 	for _, i := range items {
-		t := p.broadcast.Track(i.Track, priority[i.Track])
+		t := tracks[i.Track]
 		t.Append(i.Group, i.Data)
 		if i.Last {
 			t.CloseGroup()

@@ -4,69 +4,102 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/tributary-live/tributary/transport"
 	"github.com/tributary-live/tributary/transport/moqt"
 )
 
-// Track is one track of a broadcast: its running group and the two before.
+// Track is one track of a broadcast: its running group and those before it that
+// are still held. Its methods may be called concurrently.
 type Track struct {
 	priority moqt.Priority
 
 	mu      sync.Mutex // guards what follows
-	groups  []*group   // ascending ids, at most keepGroups
+	groups  []*group   // ascending ids
+	bytes   int64      // of all payloads held
+	dropped bool       // something that was published is not held any more
 	ended   bool
 	changed chan struct{} // closed and replaced at each change
 }
 
-// keepGroups is how many groups of a track are held: the running one for those
-// who join, and those before for senders that are not done with them.
-const keepGroups = 3
+// Groups are held while there are no more than keepGroups, or while their
+// successor began less than keepFor ago: for those who join, for senders that
+// are not done with them, and for a subscriber that has waited for the broadcast
+// and wants it from its beginning.
+const (
+	keepGroups = 3
+	keepFor    = 5 * time.Second
+)
 
-// maxHeld bounds the bytes held of one track. A group that outgrows it loses
-// its head: who joins then waits for the next group.
+// maxHeld bounds the bytes held of one track. The oldest groups go first; if
+// one alone outgrows it, that loses its head, and who joins then waits for the
+// next.
 const maxHeld = 64 << 20
 
 type group struct {
 	id      uint64
+	began   time.Time
 	first   uint64   // id of objects[0]; more than 0 if the head was dropped
 	objects [][]byte // payloads, ids in sequence
 	bytes   int64
 	closed  bool
 }
 
+func newTrack(priority moqt.Priority) *Track {
+	return &Track{priority: priority, changed: make(chan struct{})}
+}
+
 // Append publishes the next object: its group must be the running one, or a
 // later one, which ends the running one. Object ids count from 0. The payload
-// is kept.
+// is kept and must not be changed.
 func (t *Track) Append(groupID uint64, payload []byte) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	g := t.runningLocked()
 	if g == nil || g.id != groupID {
 		if g != nil {
+			if groupID < g.id {
+				panic("pub: group ids of a track must rise")
+			}
 			g.closed = true
 		}
-		g = &group{id: groupID}
+		g = &group{id: groupID, began: time.Now()}
 		t.groups = append(t.groups, g)
-		if len(t.groups) > keepGroups {
-			t.groups = slices.Delete(t.groups, 0, 1)
-		}
 	}
 	g.objects = append(g.objects, payload)
 	g.bytes += int64(len(payload))
-	for g.bytes > maxHeld && len(g.objects) > 1 {
-		g.bytes -= int64(len(g.objects[0]))
-		g.objects = g.objects[1:]
-		g.first++
-	}
+	t.bytes += int64(len(payload))
+	t.trimLocked()
 	t.changedLocked()
+}
+
+// trimLocked drops what is held no longer.
+func (t *Track) trimLocked() {
+	for len(t.groups) > 1 {
+		old := len(t.groups) > keepGroups && time.Since(t.groups[1].began) >= keepFor
+		if !old && t.bytes <= maxHeld {
+			return
+		}
+		t.bytes -= t.groups[0].bytes
+		t.groups = slices.Delete(t.groups, 0, 1)
+		t.dropped = true
+	}
+	for g := t.groups[0]; t.bytes > maxHeld && len(g.objects) > 1; g.first++ {
+		n := int64(len(g.objects[0]))
+		g.objects[0] = nil
+		g.objects = g.objects[1:]
+		g.bytes -= n
+		t.bytes -= n
+		t.dropped = true
+	}
 }
 
 // CloseGroup ends the running group: no object will be added to it.
 func (t *Track) CloseGroup() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if g := t.runningLocked(); g != nil && !g.closed {
+	if g := t.runningLocked(); g != nil {
 		g.closed = true
 		t.changedLocked()
 	}
@@ -99,7 +132,7 @@ func (t *Track) Largest() (moqt.Location, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	g := t.runningLocked()
-	if g == nil || len(g.objects) == 0 {
+	if g == nil {
 		return moqt.Location{}, false
 	}
 	return moqt.Location{Group: g.id, Object: g.first + uint64(len(g.objects)) - 1}, true
@@ -116,22 +149,18 @@ type cursor struct {
 	begun  bool // something of the group was sent
 }
 
-// step is what a cursor finds.
+// step is what a sender finds at its cursor.
 type step struct {
 	payload []byte // of the object at the cursor, if found
 	found   bool
 	done    bool          // the group has no more objects
-	skip    bool          // the cursor's group is too old: go on with another
+	skip    bool          // the group is given up, the cursor is at another
 	ended   bool          // so has the track
 	wait    chan struct{} // closed when there may be more
 }
 
-// groupsBehind is how many newer groups there may be before a sender gives up
-// the group it is sending: the newest is worth more to those who watch.
-const groupsBehind = 2
-
-// at returns what there is at c, and moves c to the next group where its own is
-// over or gone.
+// at returns what there is at c. It moves c to the next group if its own is not
+// held, and to the newest if it has fallen behind.
 func (t *Track) at(c *cursor) step {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -139,67 +168,73 @@ func (t *Track) at(c *cursor) step {
 	if i < 0 {
 		return step{wait: t.changed, ended: t.ended}
 	}
+	if t.behindLocked(i) {
+		i = len(t.groups) - 1
+	}
 	g := t.groups[i]
-	newer := len(t.groups) - 1 - i
-	if g.id != c.group || newer >= groupsBehind {
-		if newer >= groupsBehind { // jump to the newest
-			g = t.groups[len(t.groups)-1]
-		}
-		begun := c.begun
-		*c = cursor{group: g.id, object: 0}
-		if begun {
+	if g.id == c.group && c.object < g.first && c.begun { // overtaken by the loss of the head
+		*c = cursor{group: g.id + 1}
+		return step{skip: true}
+	}
+	if g.id != c.group {
+		skip := c.begun
+		*c = cursor{group: g.id}
+		if skip {
 			return step{skip: true}
 		}
 	}
-	if c.object < g.first {
-		if c.begun {
-			*c = cursor{group: g.id + 1}
-			return step{skip: true}
-		}
-		c.object = g.first
-	}
-	if n := c.object - g.first; n < uint64(len(g.objects)) {
+	c.object = max(c.object, g.first)
+	switch n := c.object - g.first; {
+	case n < uint64(len(g.objects)):
 		return step{payload: g.objects[n], found: true}
-	}
-	if g.closed {
+	case g.closed:
 		return step{done: true}
 	}
 	return step{wait: t.changed}
 }
 
+// A sender gives up the group it is at when there are groupsBehind newer ones
+// and the first of them began lateAfter ago: the newest is worth more to those
+// who watch. Short groups alone are no reason.
+const (
+	groupsBehind = 2
+	lateAfter    = time.Second
+)
+
+func (t *Track) behindLocked(i int) bool {
+	return len(t.groups)-1-i >= groupsBehind && time.Since(t.groups[i+1].began) >= lateAfter
+}
+
 // send publishes the track to a subscription, group by group, until either
-// ends.
-func (t *Track) send(ctx context.Context, w *transport.TrackWriter) {
+// ends. It reports whether the track has ended and all of it was sent; the
+// subscription is then still to be closed.
+func (t *Track) send(ctx context.Context, w *transport.TrackWriter) bool {
 	start := w.State().Start
-	if l, ok := t.Largest(); ok && start.Group < l.Group {
-		start = moqt.Location{Group: l.Group} // the past is for FETCH
-	}
 	c := cursor{group: start.Group, object: start.Object}
 	var sg *transport.SubgroupWriter
-	drop := func() {
+	giveUp := func() {
 		if sg != nil {
 			sg.Cancel(moqt.StreamTooFarBehind)
 			sg = nil
 		}
 	}
-	defer drop()
+	defer giveUp()
 	for {
 		s := t.at(&c)
 		switch {
 		case s.skip:
-			drop()
+			giveUp()
 		case s.found:
+			var err error
 			if sg == nil {
-				var err error
 				sg, err = w.OpenSubgroup(ctx, moqt.Subgroup{Group: c.group, Priority: t.priority, First: c.object == 0, EndOfGroup: true})
-				if err != nil {
-					return
-				}
 			}
-			o := moqt.Object{Location: moqt.Location{Group: c.group, Object: c.object}, Payload: s.payload}
-			if err := sg.WriteObject(o); err != nil {
-				if w.Context().Err() != nil || ctx.Err() != nil {
-					return
+			if err == nil {
+				err = sg.WriteObject(moqt.Object{Location: moqt.Location{Group: c.group, Object: c.object}, Payload: s.payload})
+			}
+			if err != nil {
+				if sg == nil || w.Context().Err() != nil || ctx.Err() != nil {
+					return false
 				}
 				// The subscriber has stopped this group's stream and no more.
 				sg = nil
@@ -215,77 +250,15 @@ func (t *Track) send(ctx context.Context, w *transport.TrackWriter) {
 			}
 			c = cursor{group: c.group + 1}
 		case s.ended:
-			w.Close()
-			return
+			return true
 		default:
 			select {
 			case <-s.wait:
 			case <-w.Context().Done():
-				return
+				return false
 			case <-ctx.Done():
-				return
+				return false
 			}
 		}
 	}
-}
-
-// serveFetch answers with what is held of the range.
-func (t *Track) serveFetch(req *transport.FetchRequest) {
-	t.mu.Lock()
-	type held struct {
-		at      moqt.Location
-		payload []byte
-	}
-	var objects []held
-	var largest moqt.Location
-	missing := true
-	for _, g := range t.groups {
-		if g.id == req.Range.Start.Group && g.first <= req.Range.Start.Object {
-			missing = false
-		}
-		for i, p := range g.objects {
-			at := moqt.Location{Group: g.id, Object: g.first + uint64(i)}
-			largest = at
-			if !at.Less(req.Range.Start) && !req.Range.End.Less(at) {
-				objects = append(objects, held{at, p})
-			}
-		}
-	}
-	t.mu.Unlock()
-	end := req.Range.End
-	if largest.Less(end) {
-		end = largest
-	}
-	if len(objects) == 0 || end.Less(req.Range.Start) {
-		req.RejectRetry(moqt.RequestInvalidRange, "the publisher holds nothing of the range", 0)
-		return
-	}
-	if req.Order == moqt.Descending {
-		slices.SortStableFunc(objects, func(a, b held) int {
-			if a.at.Group != b.at.Group {
-				return moqt.Location{Group: b.at.Group}.Compare(moqt.Location{Group: a.at.Group})
-			}
-			return a.at.Compare(b.at)
-		})
-	}
-	w, err := req.Accept(transport.FetchInfo{End: end, Properties: t.properties()})
-	if err != nil {
-		return
-	}
-	for i, o := range objects {
-		if i == 0 && missing && req.Order == moqt.Ascending && req.Range.Start.Less(o.at) {
-			before := moqt.Location{Group: o.at.Group, Object: o.at.Object - 1}
-			if o.at.Object == 0 {
-				before = moqt.Location{Group: o.at.Group - 1, Object: moqt.WholeGroup}
-			}
-			if w.WriteUnknown(before) != nil {
-				return
-			}
-		}
-		if err := w.WriteObject(moqt.Object{Location: o.at, Priority: t.priority, Payload: o.payload}); err != nil {
-			w.Cancel(moqt.StreamInternalError)
-			return
-		}
-	}
-	w.Close()
 }
