@@ -26,7 +26,9 @@ func newApp() *cli.App {
 		Usage:     "publish fragmented MP4 to a relay",
 		ArgsUsage: "URL",
 		Description: "URL is that of the relay, moqt://host:port or https://host:port. The media is fMP4 on stdin:\n\n" +
-			"   ffmpeg … -f mp4 -movflags cmaf+separate_moof+delay_moov+skip_trailer+frag_every_frame - | moq-pub --name room/camera moqt://relay.example:4443",
+			"   ffmpeg … -f mp4 -movflags cmaf+separate_moof+delay_moov+skip_trailer+frag_every_frame - | moq-pub --name room/camera moqt://relay.example:4443\n\n" +
+			"The end of the input is the end of the broadcast. After a signal it is not: viewers wait some seconds for a publisher\n" +
+			"that goes on under the same name. A relay that goes away is dialled again for as long as it takes.",
 		Version: app.Version(),
 		Flags: append([]cli.Flag{
 			&cli.StringFlag{Name: "name", Usage: "`NAME` of the broadcast, fields separated by /; if absent, one is made up and printed"},
@@ -41,7 +43,7 @@ func newApp() *cli.App {
 }
 
 func run(c *cli.Context) error {
-	ns, err := name(c)
+	ns, madeUp, err := name(c)
 	if err != nil {
 		return err
 	}
@@ -64,6 +66,10 @@ func run(c *cli.Context) error {
 			TargetLatency: c.Duration("target-latency")},
 		Dial: func(ctx context.Context) (*transport.Session, error) {
 			sess, err := dialer.Dial(ctx, url)
+			if err == nil && madeUp { // a viewer has to be told
+				madeUp = false
+				fmt.Fprintf(os.Stderr, "moq-pub: publishing as %s\n", ns.Slashed())
+			}
 			return sess, trust.Explain(err, url)
 		},
 		Logger: log,
@@ -71,28 +77,29 @@ func run(c *cli.Context) error {
 	if c.String("loop") == "" && !c.Bool("test") {
 		cfg.Ahead = time.Second // a live encoder's bursts are its own affair
 	}
-	return pub.NewPublisher(cfg).Run(c.Context)
+	err = pub.NewPublisher(cfg).Run(c.Context)
+	if errors.Is(err, pub.ErrNameTaken) {
+		err = fmt.Errorf("%w; choose another with --name", err)
+	}
+	return err
 }
 
-// name returns the broadcast's namespace. One that is made up is printed, so
-// that a viewer can be told.
-func name(c *cli.Context) (moqt.Namespace, error) {
+// name returns the broadcast's namespace, and whether it was made up.
+func name(c *cli.Context) (ns moqt.Namespace, madeUp bool, err error) {
 	text := c.String("name")
 	if text == "" {
-		text = "live/" + strings.ToLower(rand.Text()[:8])
-		fmt.Fprintf(os.Stderr, "moq-pub: publishing as %s\n", text)
+		return moqt.NS("live", strings.ToLower(rand.Text()[:8])), true, nil
 	}
-	ns, err := moqt.SplitNamespace(text)
-	if err != nil {
-		return ns, app.Usagef("--name %q: %w", text, err)
+	ns, err = moqt.SplitNamespace(text)
+	switch {
+	case err != nil:
+		return ns, false, app.Usagef("--name %q: %w", text, err)
+	case ns.Len() == 0:
+		return ns, false, app.Usagef("--name %q has no field", text)
+	case strings.HasPrefix(ns.Fields()[0], "."):
+		return ns, false, app.Usagef("--name %q: names that begin with a period are reserved", text)
 	}
-	if ns.Len() == 0 {
-		return ns, app.Usagef("--name %q has no field", text)
-	}
-	if first := ns.Fields()[0]; strings.HasPrefix(first, ".") {
-		return ns, app.Usagef("--name %q: names that begin with a period are reserved", text)
-	}
-	return ns, nil
+	return ns, false, nil
 }
 
 func openSource(c *cli.Context) (pub.Source, func(), error) {
@@ -115,10 +122,8 @@ func openSource(c *cli.Context) (pub.Source, func(), error) {
 		}
 		return l, func() { f.Close() }, nil
 	}
-	if info, err := os.Stdin.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
-		return nil, nil, app.Usagef("%w", errNoInput)
+	if info, err := os.Stdin.Stat(); err != nil || info.Mode()&os.ModeCharDevice != 0 { // closed, a terminal, or /dev/null
+		return nil, nil, app.Usagef("no media: pipe fMP4 into stdin, or give --loop FILE or --test")
 	}
 	return fmp4.NewReader(os.Stdin, nil), func() {}, nil
 }
-
-var errNoInput = errors.New("no media: pipe fMP4 into stdin, or give --loop FILE or --test")

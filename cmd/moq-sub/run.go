@@ -1,16 +1,14 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"os"
-	"sort"
+	"os/signal"
 	"syscall"
 	"time"
 
@@ -25,11 +23,14 @@ import (
 
 func newApp() *cli.App {
 	return &cli.App{
-		Name:        "moq-sub",
-		Usage:       "receive a broadcast",
-		ArgsUsage:   "URL",
-		Description: "URL is that of the relay. What is received goes to stdout:\n\n   moq-sub --name room/camera moqt://relay.example:4443 | ffplay -",
-		Version:     app.Version(),
+		Name:      "moq-sub",
+		Usage:     "receive a broadcast",
+		ArgsUsage: "URL",
+		Description: "URL is that of the relay, moqt://host:port or https://host:port. What is received goes to stdout:\n\n" +
+			"   moq-sub --name room/camera moqt://relay.example:4443 | ffplay -\n\n" +
+			"A broadcast that begins while moq-sub waits for it is received from its first frame on, one that runs already\n" +
+			"from its newest group. A publisher that is gone for a few seconds is waited for; if it stays away, moq-sub ends with an error.",
+		Version: app.Version(),
 		Flags: append([]cli.Flag{
 			&cli.StringFlag{Name: "name", Usage: "`NAME` of the broadcast, fields separated by /"},
 			&cli.StringFlag{Name: "list", Usage: "print the namespaces that are live under `PREFIX` (\"\" for all) and end"},
@@ -47,10 +48,25 @@ func run(c *cli.Context) error {
 	if c.IsSet("name") == c.IsSet("list") {
 		return app.Usagef("give either --name NAME or --list PREFIX")
 	}
+	do := receive
+	flag := "name"
+	if c.IsSet("list") {
+		do, flag = list, "list"
+	}
+	ns, err := moqt.SplitNamespace(c.String(flag))
+	if err != nil {
+		return app.Usagef("--%s %q: %w", flag, c.String(flag), err)
+	}
+	if ns.Len() == 0 && flag == "name" {
+		return app.Usagef("--name %q has no field", c.String(flag))
+	}
 	tlsConf, err := trust.Config(c)
 	if err != nil {
 		return err
 	}
+	// A reader of stdout that leaves makes writes fail, and the session is closed
+	// as at any other end.
+	signal.Ignore(syscall.SIGPIPE)
 	ctx, url := c.Context, c.Args().First()
 	if d := c.Duration("duration"); d > 0 {
 		var cancel context.CancelFunc
@@ -63,15 +79,7 @@ func run(c *cli.Context) error {
 		return trust.Explain(err, url)
 	}
 	defer sess.Close()
-	out := bufio.NewWriterSize(os.Stdout, 256<<10)
-	if c.IsSet("list") {
-		err = list(ctx, c, sess, out)
-	} else {
-		err = receive(ctx, c, sess, out)
-	}
-	if ferr := out.Flush(); err == nil {
-		err = ferr
-	}
+	err = do(ctx, c, sess, ns, os.Stdout)
 	if errors.Is(context.Cause(ctx), errEnough) || errors.Is(err, syscall.EPIPE) {
 		return nil // the time is over, or who reads has seen enough
 	}
@@ -80,28 +88,22 @@ func run(c *cli.Context) error {
 
 var errEnough = errors.New("the time is over")
 
-func receive(ctx context.Context, c *cli.Context, sess *transport.Session, out *bufio.Writer) error {
-	ns, err := moqt.SplitNamespace(c.String("name"))
-	if err != nil || ns.Len() == 0 {
-		return app.Usagef("--name %q is no namespace: %v", c.String("name"), err)
-	}
+// receive writes the broadcast ns to out. Each chunk, or line, is one Write, so
+// who plays from the pipe plays live.
+func receive(ctx context.Context, c *cli.Context, sess *transport.Session, ns moqt.Namespace, out io.Writer) error {
 	b, err := sub.Open(ctx, sess, sub.Config{Namespace: ns, Tracks: c.StringSlice("track"), Back: c.Uint64("back"),
 		Wait: c.Duration("wait"), Logger: app.Logger(c)})
 	if err != nil {
 		return err
 	}
-	if c.Bool("json") {
-		enc := json.NewEncoder(out)
-		return b.Receive(ctx, func(o sub.Object) error {
-			hash := sha256.Sum256(o.Payload)
-			line := objectLine{o.Track, o.Group, o.Object.Object, len(o.Payload), o.Arrival.UnixMicro(), hex.EncodeToString(hash[:])}
-			if err := enc.Encode(line); err != nil {
-				return err
-			}
-			return out.Flush()
-		})
+	if !c.Bool("json") {
+		return b.WriteMP4(ctx, out)
 	}
-	return b.WriteMP4(ctx, flusher{out})
+	enc := json.NewEncoder(out)
+	return b.Receive(ctx, func(o sub.Object) error {
+		hash := sha256.Sum256(o.Payload)
+		return enc.Encode(objectLine{o.Track, o.Group, o.Object.Object, len(o.Payload), o.Arrival.UnixMicro(), hex.EncodeToString(hash[:])})
+	})
 }
 
 // objectLine is what --json prints of an object.
@@ -109,68 +111,7 @@ type objectLine struct {
 	Track   string `json:"track"`
 	Group   uint64 `json:"group"`
 	Object  uint64 `json:"object"`
-	Size    int    `json:"size"`
-	Arrival int64  `json:"arrival_us"` // since 1970
+	Size    int    `json:"size"`       // bytes of payload
+	Arrival int64  `json:"arrival_us"` // of its last byte, µs since 1970
 	SHA256  string `json:"sha256"`     // of the payload
-}
-
-// flusher hands each chunk on at once: who plays from the pipe plays live.
-type flusher struct{ w *bufio.Writer }
-
-func (f flusher) Write(p []byte) (int, error) {
-	n, err := f.w.Write(p)
-	if err != nil {
-		return n, err
-	}
-	return n, f.w.Flush()
-}
-
-// quiet is how long the relay must say nothing new for the list to be whole.
-const quiet = 300 * time.Millisecond
-
-func list(ctx context.Context, c *cli.Context, sess *transport.Session, out io.Writer) error {
-	prefix, err := moqt.SplitNamespace(c.String("list"))
-	if err != nil {
-		return app.Usagef("--list %q: %w", c.String("list"), err)
-	}
-	names, err := sess.WatchNamespaces(ctx, prefix)
-	if err != nil {
-		return fmt.Errorf("list %q: %w", c.String("list"), err)
-	}
-	defer names.Close()
-	live := make(map[moqt.Namespace]bool)
-	for {
-		wait, cancel := context.WithTimeout(ctx, quiet)
-		e, err := names.Next(wait)
-		timeout := wait.Err() != nil
-		cancel()
-		if timeout {
-			break
-		}
-		if err != nil {
-			return err
-		}
-		if e.Gone {
-			delete(live, e.Namespace)
-		} else {
-			live[e.Namespace] = true
-		}
-	}
-	var lines []string
-	for ns := range live {
-		line := ns.Slashed()
-		if c.Bool("json") {
-			b, err := json.Marshal(map[string]any{"namespace": ns.Slashed(), "fields": ns.Fields()})
-			if err != nil {
-				return err
-			}
-			line = string(b)
-		}
-		lines = append(lines, line)
-	}
-	sort.Strings(lines)
-	for _, l := range lines {
-		fmt.Fprintln(out, l)
-	}
-	return nil
 }
