@@ -2,7 +2,6 @@ package transport
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -50,14 +49,16 @@ func (o *FetchOptions) params() (wire.Params, moqt.GroupOrder) {
 // FetchReader is the answer to a FETCH: objects of the past, in order. Its
 // methods, except Close, must not be called concurrently.
 type FetchReader struct {
-	s     *Session
-	id    uint64
-	from  func(end moqt.Location) moqt.Location // start of the range, given its end
-	rs    *requestStream
-	ok    *wire.FetchOK
-	ready chan struct{} // closed when the data stream is there, or failed is set
+	s        *Session
+	from     func(end moqt.Location) moqt.Location // start of the range, given its end
+	ctx      context.Context                       // ends the wait for the answer
+	cancel   context.CancelFunc
+	ok       *wire.FetchOK // set before answered is closed, unless failed is
+	answered chan struct{} // closed when there is an answer, or failed is set
+	ready    chan struct{} // closed when the data stream is there, or failed is set
 
-	mu     sync.Mutex   // guards what follows
+	mu     sync.Mutex // guards what follows
+	rs     *requestStream
 	stream objectStream // its src is nil until the data stream is there
 	failed error
 	closed bool
@@ -94,16 +95,26 @@ func (s *Session) Fetch(ctx context.Context, name moqt.TrackName, r Range, o *Fe
 		return nil, fmt.Errorf("moqt: fetch from %v to %v, which is before", r.Start, r.End)
 	}
 	p, order := o.params()
-	return s.fetch(ctx, order, func(moqt.Location) moqt.Location { return r.Start }, func(id uint64) *wire.Fetch {
+	f := s.newFetch(order, func(moqt.Location) moqt.Location { return r.Start })
+	defer context.AfterFunc(ctx, f.cancel)()
+	err := f.ask(func(id uint64) wire.Message {
 		return &wire.Fetch{RequestID: id, Type: wire.FetchStandalone, Track: name, Start: r.Start, End: r.End, Params: p}
 	})
+	if err != nil {
+		f.Close()
+		return nil, s.sessionOr(ctx, err)
+	}
+	return f, nil
 }
 
 // Join subscribes to a track from its next object on and fetches what came
 // before, from the start of the group that is back groups before the newest, so
-// that the two have no gap between them. Both requests are sent at once. The
-// publisher may refuse the fetch, as it must where nothing has been published
-// yet: then the FetchReader is nil.
+// that the two have no gap between them. Both requests are sent at once, and
+// Join waits for the answer to the first alone: a publisher may be slow to
+// answer a fetch, or not know how. What it says to the fetch comes out of
+// [FetchReader.ReadObject], which returns [*RequestError] if it refused. If
+// nothing has been published yet there is nothing to fetch, and the FetchReader
+// is nil.
 func (s *Session) Join(ctx context.Context, name moqt.TrackName, back uint64, o *SubscribeOptions) (*TrackReader, *FetchReader, error) {
 	t, err := s.reserve(name)
 	if err != nil {
@@ -113,74 +124,84 @@ func (s *Session) Join(ctx context.Context, name moqt.TrackName, back uint64, o 
 	p.Filter = wire.Some(moqt.Filter{Kind: moqt.FilterLargestObject})
 	var fp wire.Params
 	fp.Priority = p.Priority
-	from := func(end moqt.Location) moqt.Location {
+	f := s.newFetch(moqt.Ascending, func(end moqt.Location) moqt.Location {
 		return moqt.Location{Group: end.Group - min(back, end.Group)}
-	}
+	})
 	ids := make(chan uint64, 1)
-	type result struct {
-		f   *FetchReader
-		err error
-	}
-	fetched := make(chan result, 1)
-	fctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	go func() { // waited for below
+	begun := s.wg.Go(func() {
 		select {
 		case joined := <-ids:
-			f, err := s.fetch(fctx, moqt.Ascending, from, func(id uint64) *wire.Fetch {
+			err := f.ask(func(id uint64) wire.Message {
 				return &wire.Fetch{RequestID: id, Type: wire.FetchRelativeJoining, JoiningID: joined, JoiningStart: back, Params: fp}
 			})
-			fetched <- result{f, err}
-		case <-fctx.Done():
-			fetched <- result{nil, fctx.Err()}
+			if err != nil {
+				s.log.Debug("nothing fetched", "track", name, "err", err)
+				f.fail(err)
+			}
+		case <-f.ctx.Done():
 		}
-	}()
+	})
+	if !begun {
+		f.Close()
+		s.forget(t)
+		return nil, nil, s.cause()
+	}
 	if _, err = s.subscribe(ctx, t, p, func(id uint64) { ids <- id }); err != nil {
-		cancel()
-		if r := <-fetched; r.f != nil {
-			r.f.Close()
-		}
+		f.Close()
 		return nil, nil, err
 	}
-	r := <-fetched
-	var refused *RequestError
-	if r.err != nil && !errors.As(r.err, &refused) {
-		t.Close()
-		return nil, nil, r.err
+	if _, some := t.Largest(); !some {
+		f.Close()
+		return t, nil, nil
 	}
-	if r.err != nil {
-		s.log.Debug("joining fetch refused", "track", name, "err", r.err)
-	}
-	return t, r.f, nil
+	return t, f, nil
 }
 
-// fetch sends a FETCH. Its range begins at from of the End of FETCH_OK.
-func (s *Session) fetch(ctx context.Context, order moqt.GroupOrder, from func(moqt.Location) moqt.Location, build func(id uint64) *wire.Fetch) (*FetchReader, error) {
-	f := &FetchReader{s: s, from: from, ready: make(chan struct{}), objects: s.profile.FetchObjects(order)}
-	rs, m, err := s.request(ctx, wire.KindFetch, 0, func(rs *requestStream) {
-		f.id, f.rs = rs.id, rs
+// newFetch makes a reader for a FETCH that is not sent yet. Its range begins at
+// from of the End of FETCH_OK.
+func (s *Session) newFetch(order moqt.GroupOrder, from func(moqt.Location) moqt.Location) *FetchReader {
+	f := &FetchReader{s: s, from: from, answered: make(chan struct{}), ready: make(chan struct{}), objects: s.profile.FetchObjects(order)}
+	f.ctx, f.cancel = context.WithCancel(s.ctx)
+	return f
+}
+
+// ask sends the FETCH that build makes of a request id and waits until the peer
+// has agreed, or f is closed.
+func (f *FetchReader) ask(build func(id uint64) wire.Message) error {
+	s := f.s
+	rs, m, err := s.request(f.ctx, wire.KindFetch, 0, func(rs *requestStream) {
 		s.mu.Lock()
 		s.fetches[rs.id] = f // the data stream may come before the answer
 		s.mu.Unlock()
-	}, func(id uint64) wire.Message { return build(id) })
+		f.mu.Lock()
+		f.rs = rs
+		closed := f.closed
+		f.mu.Unlock()
+		if closed {
+			s.dropFetch(rs.id)
+		}
+	}, build)
 	if err != nil {
-		f.Close()
-		return nil, err
+		return err
 	}
 	ok, is := m.(*wire.FetchOK)
 	if !is {
-		f.Close()
-		return nil, rs.unexpected(m)
+		return rs.unexpected(m)
 	}
-	f.ok = ok
-	if ok.End.Less(from(ok.End)) {
-		f.Close()
-		return nil, s.fail(moqt.SessionProtocolViolation, "FETCH_OK ends at %v, before the start %v", ok.End, from(ok.End))
+	if ok.End.Less(f.from(ok.End)) {
+		return s.fail(moqt.SessionProtocolViolation, "FETCH_OK ends at %v, before the start %v", ok.End, f.from(ok.End))
 	}
 	if err := unknownMandatory(ok.Properties); err != nil {
-		f.Close()
-		return nil, err
+		return err
 	}
+	f.mu.Lock()
+	if err := f.failed; err != nil {
+		f.mu.Unlock()
+		return err
+	}
+	f.ok = ok
+	close(f.answered)
+	f.mu.Unlock()
 	begun := s.wg.Go(func() {
 		err := rs.follow(rs.unexpected)
 		if err != io.EOF { // after a FIN the data stream may still be on its way
@@ -188,10 +209,15 @@ func (s *Session) fetch(ctx context.Context, order moqt.GroupOrder, from func(mo
 		}
 	})
 	if !begun {
-		f.Close()
-		return nil, s.cause()
+		return s.cause()
 	}
-	return f, nil
+	return nil
+}
+
+func (s *Session) dropFetch(id uint64) {
+	s.mu.Lock()
+	delete(s.fetches, id)
+	s.mu.Unlock()
 }
 
 // serveFetchStream brings the data stream of a fetch to its reader.
@@ -226,41 +252,65 @@ func (s *Session) serveFetchStream(src *timedStream, r *wire.Reader) error {
 	return nil
 }
 
-// fail records why the data stream will not come.
+// fail records why the answer, or the data stream, will not come.
 func (f *FetchReader) fail(err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.failed == nil && f.stream.src == nil {
-		f.failed = err
+	if f.failed != nil || f.ok != nil && f.stream.src != nil {
+		return
+	}
+	f.failed = err
+	if f.ok == nil {
+		close(f.answered)
+	}
+	if f.stream.src == nil {
 		close(f.ready)
 	}
 }
 
-// End returns the last location that the answer covers, and whether it is the
-// last of the track.
-func (f *FetchReader) End() (end moqt.Location, endOfTrack bool) { return f.ok.End, f.ok.EndOfTrack }
+// answer returns the peer's answer; before it is there, an empty one.
+func (f *FetchReader) answer() wire.FetchOK {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.ok == nil {
+		return wire.FetchOK{}
+	}
+	return *f.ok
+}
 
-// Properties returns the track's properties.
-func (f *FetchReader) Properties() moqt.Properties { return f.ok.Properties }
+// End returns the last location that the answer covers, and whether it is the
+// last of the track. The FetchReader of a [Session.Join] knows it from the first
+// object on.
+func (f *FetchReader) End() (end moqt.Location, endOfTrack bool) {
+	ok := f.answer()
+	return ok.End, ok.EndOfTrack
+}
+
+// Properties returns the track's properties. The FetchReader of a [Session.Join]
+// knows them from the first object on.
+func (f *FetchReader) Properties() moqt.Properties { return f.answer().Properties }
 
 // Gaps returns the ranges that the publisher named as empty so far.
 func (f *FetchReader) Gaps() []FetchGap { return f.gaps }
 
 // ReadObject waits for the next object and returns it whole. The caller owns
-// the payload. The error is io.EOF at the end of the range, [*StreamError] if
-// the publisher broke the answer off. A fetch whose ctx ended is over.
+// the payload. The error is io.EOF at the end of the range, [*RequestError] if
+// the publisher refused a joining fetch, and [*StreamError] if it broke its
+// answer off. A fetch whose ctx ended is over.
 func (f *FetchReader) ReadObject(ctx context.Context) (moqt.Object, error) {
 	if f.err != nil {
 		return moqt.Object{}, f.err
 	}
-	select {
-	case <-f.ready:
-	case <-ctx.Done():
-		return moqt.Object{}, ctx.Err()
-	case <-f.s.ctx.Done():
-		return moqt.Object{}, f.s.cause()
+	for _, step := range []<-chan struct{}{f.answered, f.ready} {
+		select {
+		case <-step:
+		case <-ctx.Done():
+			return moqt.Object{}, ctx.Err()
+		case <-f.s.ctx.Done():
+			return moqt.Object{}, f.s.cause()
+		}
 	}
-	if f.failed != nil { // does not change once ready
+	if f.failed != nil { // does not change any more
 		return moqt.Object{}, f.failed
 	}
 	stop := context.AfterFunc(ctx, func() { f.stream.src.CancelRead(moqt.StreamCancelled) })
@@ -338,23 +388,23 @@ func (f *FetchReader) close(whole bool) {
 	f.mu.Lock()
 	again := f.closed
 	f.closed = true
-	src := f.stream.src
+	src, rs := f.stream.src, f.rs
 	f.mu.Unlock()
 	if again {
 		return
 	}
-	f.s.mu.Lock()
-	delete(f.s.fetches, f.id)
-	f.s.mu.Unlock()
+	f.cancel()
 	if src != nil {
 		src.CancelRead(moqt.StreamCancelled)
 	}
-	switch {
-	case f.rs == nil: // it has not even been sent
-	case whole:
-		f.rs.finish()
-	default:
-		f.rs.abort(moqt.StreamCancelled, ErrClosed)
+	if rs == nil { // it has not even been sent
+		return
+	}
+	f.s.dropFetch(rs.id)
+	if whole {
+		rs.finish()
+	} else {
+		rs.abort(moqt.StreamCancelled, ErrClosed)
 	}
 }
 
