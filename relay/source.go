@@ -19,6 +19,9 @@ const (
 	subscribeTimeout = 10 * time.Second
 	// fillTimeout bounds how long live objects wait for the head of their group.
 	fillTimeout = 3 * time.Second
+	// lastTimeout bounds how long the streams of a track that has ended are read
+	// on.
+	lastTimeout = 3 * time.Second
 	// activeWithin is how recent the last object of a publisher that is alive
 	// must be. A catalog is repeated every 2 s.
 	activeWithin = 2500 * time.Millisecond
@@ -109,8 +112,9 @@ func (s *source) run(rd *transport.TrackReader, fetch *transport.FetchReader) {
 // read feeds the log from the subscription's streams and datagrams until it
 // ends.
 func (s *source) read(rd *transport.TrackReader, fetch *transport.FetchReader) error {
-	var wg sync.WaitGroup
+	var wg, streams sync.WaitGroup
 	defer wg.Wait()
+	defer streams.Wait()
 	ctx, cancel := context.WithCancelCause(s.t.ctx)
 	defer cancel(nil)
 	joined, _ := rd.Largest()
@@ -118,7 +122,7 @@ func (s *source) read(rd *transport.TrackReader, fetch *transport.FetchReader) e
 	if fetch == nil {
 		close(filled)
 	} else {
-		wg.Go(func() {
+		streams.Go(func() {
 			defer s.t.fills(-1)
 			defer close(filled)
 			s.fill(ctx, fetch)
@@ -128,12 +132,19 @@ func (s *source) read(rd *transport.TrackReader, fetch *transport.FetchReader) e
 	for {
 		sg, err := rd.AcceptSubgroup(ctx)
 		if err != nil {
+			if errors.As(err, new(*transport.TrackDone)) {
+				wg.Go(func() {
+					defer cancel(nil)
+					streams.Wait()
+				})
+				waitAtMost(ctx, lastTimeout) // for what was published last
+			}
 			if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
 				return cause
 			}
 			return err
 		}
-		wg.Go(func() {
+		streams.Go(func() {
 			stop := context.AfterFunc(ctx, func() { sg.Cancel(moqt.StreamCancelled) })
 			defer stop()
 			if sg.Header().Group == joined.Group {
@@ -152,6 +163,15 @@ func (s *source) read(rd *transport.TrackReader, fetch *transport.FetchReader) e
 				cancel(err)
 			}
 		})
+	}
+}
+
+func waitAtMost(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
 	}
 }
 
