@@ -47,8 +47,8 @@ func joinExample(ctx context.Context, sess *transport.Session) error {
 	defer track.Close()
 	for head != nil { // nil where nothing has been published yet
 		obj, err := head.ReadObject(ctx)
-		if err == io.EOF {
-			break
+		if _, refused := errors.AsType[*transport.RequestError](err); refused || err == io.EOF {
+			break // that was all, or the publisher keeps nothing
 		}
 		if err != nil {
 			return err
