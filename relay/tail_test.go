@@ -7,6 +7,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/tributary-live/tributary/relay"
 	"github.com/tributary-live/tributary/transport"
@@ -86,4 +87,61 @@ func TestEndOfTrackIsDeliveredWhole(t *testing.T) {
 			t.Errorf("received %v, then %v, want %v", got, c.err, want)
 		}
 	})
+}
+
+// The end that one of two publishers tells is that of the track if the other has
+// fallen silent, and not if it goes on.
+func TestEndToldByOneOfTwoPublishers(t *testing.T) {
+	for _, goesOn := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRelay(t, relay.Config{})
+			p1, p2 := publish(t, connect(t, r, nil), track), publish(t, connect(t, r, nil), track)
+			synctest.Wait()
+			tr, err := connect(t, r, nil).Subscribe(t.Context(), track, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c := collect(tr)
+			for id := range uint64(80) {
+				time.Sleep(100 * time.Millisecond)
+				if id < 20 || goesOn {
+					p1.write(10, id)
+				}
+				switch {
+				case id < 40:
+					p2.write(10, id)
+				case id == 40:
+					p2.end()
+				}
+			}
+			time.Sleep(100 * time.Millisecond)
+			ended := false
+			select {
+			case <-c.done:
+				ended = true
+			default:
+			}
+			want := 40
+			if goesOn {
+				want = 80
+			}
+			if got := c.locations(); ended == goesOn || c.err != nil || len(got) != want {
+				t.Errorf("the other goes on: %v; after %d objects ended: %v (%v), want %d and %v", goesOn, len(got), ended, c.err, want, !goesOn)
+			}
+			tr.Close()
+		})
+	}
+}
+
+// end ends the track for all its subscribers.
+func (p *publisher) end() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for w, g := range p.writers {
+		if g != nil {
+			g.Close()
+		}
+		w.Close()
+	}
+	clear(p.writers)
 }

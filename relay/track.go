@@ -468,6 +468,9 @@ func (t *track) lost(s *source, established bool, err error) {
 	var done *transport.TrackDone
 	ended := errors.As(err, &done) && done.Code == moqt.DoneTrackEnded
 	last := len(t.sources) == 0 && t.live && t.pending == 0 && !t.over
+	if ended && established && !last && s.trusted.Load() {
+		time.AfterFunc(activeWithin, t.endUnlessActive)
+	}
 	if last && !ended && t.orphan == nil {
 		t.orphan = time.AfterFunc(t.r.cfg.Linger, func() {
 			t.mu.Lock()
@@ -489,6 +492,18 @@ func (t *track) lost(s *source, established bool, err error) {
 	if established {
 		t.reacquire()
 	}
+}
+
+// endUnlessActive ends a track that one of its publishers has ended, if the
+// others have fallen silent: the session of a twin that was killed is noticed
+// much later.
+func (t *track) endUnlessActive() {
+	for _, s := range t.others(nil) {
+		if s.active() {
+			return
+		}
+	}
+	t.end(moqt.DoneTrackEnded, "")
 }
 
 // reacquire asks the publishers that there are, and if that leaves none looks
