@@ -15,7 +15,7 @@ run: build ## a cluster on this machine: api, directory, two relays and a test b
 	@$(GO) run ./dev/cluster
 
 compose: ## the same in containers, with Redis (needs Docker)
-	@mkdir -p dev/tmp && FINGERPRINT=$$(dev/cert dev/tmp) docker compose up --build
+	docker compose up --build
 
 test: ## everything; installs through apt what it lacks when it can
 	@dev/test

@@ -113,7 +113,7 @@ func (s *Session) Publish(ctx context.Context, name moqt.TrackName, o *PublishOp
 		p.Expires = wire.Some(t.opts.Expires)
 	}
 	if l, ok := t.Largest(); ok {
-		p.Largest = wire.Some(l)
+		p.Largest = s.largest(l)
 		t.joining, t.joinable = l, true
 	}
 	rs, m, err := s.request(ctx, wire.KindPublish, 0, func(rs *requestStream) {
@@ -273,7 +273,7 @@ func (r *SubscribeRequest) Accept(o *PublishOptions) (*TrackWriter, error) {
 	ok := &wire.SubscribeOK{Alias: t.alias, Properties: fresh.opts.Properties}
 	largest, some := fresh.Largest()
 	if some {
-		ok.Params.Largest = wire.Some(largest)
+		ok.Params.Largest = s.largest(largest)
 	}
 	if fresh.opts.Expires > 0 {
 		ok.Params.Expires = wire.Some(fresh.opts.Expires)
@@ -391,7 +391,7 @@ func (t *TrackWriter) updated(m *wire.RequestUpdate) error {
 	t.mu.Unlock()
 	ok := &wire.RequestOK{}
 	if some {
-		ok.Params.Largest = wire.Some(largest)
+		ok.Params.Largest = t.s.largest(largest)
 	}
 	if err := t.rs.send(ok); err != nil {
 		return err

@@ -155,7 +155,7 @@ func (s *Session) serveStatus(rs *requestStream, m *wire.TrackStatus) {
 func (r *StatusRequest) Accept(i TrackInfo) error {
 	ok := &wire.RequestOK{Properties: i.Properties}
 	if i.HasLargest {
-		ok.Params.Largest = wire.Some(i.Largest)
+		ok.Params.Largest = r.rs.s.largest(i.Largest)
 	}
 	err := r.rs.answer(ok, true)
 	if err == errAnswered {
