@@ -289,6 +289,10 @@ const retryAfter = time.Second
 func refuse(req transport.Request, err error) {
 	var re *transport.RequestError
 	switch {
+	case errors.As(err, &re) && re.Code == moqt.RequestRedirect:
+		// Where the publisher would have the relay go is not where the
+		// subscriber can.
+		req.RejectRetry(moqt.RequestDoesNotExist, "the publisher of the track has moved", retryAfter)
 	case errors.As(err, &re):
 		if re.RetryAfter >= 0 {
 			req.RejectRetry(re.Code, re.Reason, re.RetryAfter)
