@@ -7,11 +7,13 @@ import (
 	"bytes"
 	"context"
 	"crypto/x509"
+	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -101,12 +103,15 @@ func start(t *testing.T, stdin io.Reader, stdout io.Writer, name string, args ..
 	read := make(chan struct{})
 	go func() {
 		defer close(read)
-		for s := bufio.NewScanner(r); s.Scan(); {
-			p.mu.Lock()
-			p.lines = append(p.lines, s.Text())
-			close(p.grew)
-			p.grew = make(chan struct{})
-			p.mu.Unlock()
+		defer r.Close()
+		for b := bufio.NewReader(r); ; {
+			line, err := b.ReadString('\n')
+			if line != "" {
+				p.said(strings.TrimSuffix(line, "\n"))
+			}
+			if err != nil {
+				return
+			}
 		}
 	}()
 	go func() {
@@ -121,6 +126,14 @@ func start(t *testing.T, stdin io.Reader, stdout io.Writer, name string, args ..
 		}
 	})
 	return p
+}
+
+func (p *proc) said(line string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.lines = append(p.lines, line)
+	close(p.grew)
+	p.grew = make(chan struct{})
 }
 
 func exists(path string) bool { _, err := os.Stat(path); return err == nil }
@@ -228,6 +241,7 @@ type cluster struct {
 	api    *proc
 	dir    *proc
 	relays [2]*proc
+	args   [2][]string // of each relay, to start it again
 	ports  [2]string
 	admin  [2]string
 }
@@ -237,20 +251,27 @@ func newCluster(t *testing.T, apiArgs ...string) *cluster {
 	t.Helper()
 	c := &cluster{t: t, tls: newTLS(t)}
 	c.api = start(t, nil, nil, "moq-api", append([]string{"--bind", "127.0.0.1:0", "--admin", ""}, apiArgs...)...)
-	apiAddr := c.api.await(`msg="?api ready"? .*addr=(\S+)`)[1]
+	apiAddr := c.api.await(`msg="(?:api ready|moq-api listening)" .*addr=(\S+)`)[1]
 	c.dir = start(t, nil, nil, "moq-dir", "--bind", "127.0.0.1:0", "--admin", "", "--tls-cert", c.tls.cert, "--tls-key", c.tls.key)
-	dirAddr := c.dir.await(`msg="?directory ready"? .*addr=(\S+)`)[1]
+	dirAddr := c.dir.await(`msg="directory ready" .*addr=(\S+)`)[1]
 	for i := range c.relays {
 		// The port is in the node's name, so it must be known before.
 		c.ports[i] = freePort(t)
-		c.relays[i] = start(t, nil, nil, "moq-relay", "--dev", "--bind", "127.0.0.1:"+c.ports[i], "--admin", "127.0.0.1:0",
+		c.args[i] = []string{"--dev", "--bind", "127.0.0.1:" + c.ports[i], "--admin", "127.0.0.1:0",
 			"--tls-cert", c.tls.cert, "--tls-key", c.tls.key, "--tls-fingerprint", c.tls.fingerprint,
-			"--node", "moqt://127.0.0.1:"+c.ports[i], "--api", "http://"+apiAddr, "--announce", "moqt://"+dirAddr)
-		c.admin[i] = c.relays[i].await(`msg="?admin listening"? .*addr=(\S+)`)[1]
-		c.relays[i].await(`msg="?relay ready"?`)
-		c.relays[i].await(`msg="?directory joined"?`)
+			"--drain", "300ms", "--node", c.url(i), "--api", "http://" + apiAddr, "--announce", "moqt://" + dirAddr}
+		c.startRelay(i)
 	}
 	return c
+}
+
+// startRelay starts relay i, also once more after it has ended.
+func (c *cluster) startRelay(i int) {
+	c.t.Helper()
+	c.relays[i] = start(c.t, nil, nil, "moq-relay", c.args[i]...)
+	c.admin[i] = c.relays[i].await(`msg="admin listening" .*addr=(\S+)`)[1]
+	c.relays[i].await(`msg="relay ready"`)
+	c.relays[i].await(`msg="directory joined"`)
 }
 
 // freePort returns a UDP and TCP port of loopback that was free a moment ago.
@@ -281,14 +302,67 @@ func (c *cluster) url(i int) string { return "moqt://127.0.0.1:" + c.ports[i] }
 // trust returns the flags by which a client trusts the cluster.
 func (c *cluster) trust() []string { return []string{"--tls-fingerprint", c.tls.fingerprint} }
 
-// client runs a command against relay i with args before the URL.
-func (c *cluster) client(stdin io.Reader, stdout io.Writer, name string, relay int, args ...string) *proc {
-	c.t.Helper()
+// client runs a command against relay i with args before the URL. The test t is
+// that which the process belongs to.
+func (c *cluster) client(t *testing.T, stdin io.Reader, stdout io.Writer, name string, relay int, args ...string) *proc {
+	t.Helper()
 	args = append(append(args, c.trust()...), c.url(relay))
-	return start(c.t, stdin, stdout, name, args...)
+	return start(t, stdin, stdout, name, args...)
 }
 
-// buffer is a bytes.Buffer for one writer and one reader at a time.
+// state is what a test reads of a relay's /state.
+type state struct {
+	Sessions []struct {
+		ID            uint64 `json:"id"`
+		Namespaces    int    `json:"namespaces"`
+		Subscriptions int    `json:"subscriptions"`
+		Relay         string `json:"relay"`
+		BytesReceived uint64 `json:"bytes_received"`
+	} `json:"sessions"`
+	Tracks []struct {
+		Name        string `json:"name"`
+		Sources     int    `json:"sources"`
+		Subscribers int    `json:"subscribers"`
+	} `json:"tracks"`
+}
+
+// state asks relay i for its state.
+func (c *cluster) state(t *testing.T, i int) state {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+c.admin[i]+"/state", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	var s state
+	if err := json.NewDecoder(res.Body).Decode(&s); err != nil {
+		t.Fatalf("state of relay %d: %v", i+1, err)
+	}
+	return s
+}
+
+// eventually waits until ok is true, which it asks often.
+func eventually(t *testing.T, limit time.Duration, what string, ok func() bool) {
+	t.Helper()
+	late := time.After(limit)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-late:
+			t.Fatalf("after %v still not: %s", limit, what)
+		}
+	}
+}
+
+// buffer is a bytes.Buffer that may be read while it is written.
 type buffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -304,6 +378,12 @@ func (b *buffer) Bytes() []byte {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return bytes.Clone(b.b.Bytes())
+}
+
+func (b *buffer) Len() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Len()
 }
 
 // output runs a program to its end and returns its stdout.
