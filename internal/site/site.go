@@ -13,34 +13,37 @@ import (
 	"strings"
 )
 
-// Handler serves files, and the fingerprints as /certificate.sha256 and
-// /fingerprint. Fingerprints returns the hex SHA-256 of each self-signed
-// certificate in use, the newest first; if nil or empty, the certificate is one
-// that browsers trust by themselves and the two paths are 404.
+// Handler serves files, and the fingerprint of the relay's certificate: the hex
+// SHA-256 and nothing else, not even a line's end, as other projects' clients
+// expect it at /certificate.sha256 and at /fingerprint. /fingerprints lists
+// those to come too, one a line, for a client that will not ask again.
+//
+// Fingerprints returns the hashes of the self-signed certificates, the one in
+// use first; if nil or empty, the certificate is one that browsers trust by
+// themselves and these paths are 404.
 func Handler(files fs.FS, fingerprints func() []string) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", noStore(http.FileServerFS(files)))
-	hash := func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Access-Control-Allow-Origin", "*")
-		w.Header().Set("Cache-Control", "no-store")
-		var list []string
-		if fingerprints != nil {
-			list = fingerprints()
+	hash := func(text func(list []string) string) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Access-Control-Allow-Origin", "*")
+			w.Header().Set("Cache-Control", "no-store")
+			var list []string
+			if fingerprints != nil {
+				list = fingerprints()
+			}
+			if len(list) == 0 {
+				http.Error(w, "the certificate is not self-signed; connect without a hash", http.StatusNotFound)
+				return
+			}
+			w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+			w.Write([]byte(text(list)))
 		}
-		if len(list) == 0 {
-			http.Error(w, "the certificate is not self-signed; connect without a hash", http.StatusNotFound)
-			return
-		}
-		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		if strings.HasPrefix(r.URL.Path, "/fingerprint") {
-			list = list[:1] // the older name promises one hash and nothing else
-			w.Write([]byte(list[0]))
-			return
-		}
-		w.Write([]byte(strings.Join(list, "\n") + "\n"))
 	}
-	mux.HandleFunc("GET /certificate.sha256", hash)
-	mux.HandleFunc("GET /fingerprint", hash)
+	first := hash(func(list []string) string { return list[0] })
+	mux.HandleFunc("GET /certificate.sha256", first)
+	mux.HandleFunc("GET /fingerprint", first)
+	mux.HandleFunc("GET /fingerprints", hash(func(list []string) string { return strings.Join(list, "\n") + "\n" }))
 	return mux
 }
 
