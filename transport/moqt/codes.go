@@ -1,9 +1,15 @@
 package moqt
 
-import "fmt"
+import (
+	"fmt"
+	"maps"
+	"slices"
+)
 
 // SessionCode says why a session was closed ("Session Termination"). The
 // values are those of draft-18; unknown ones are treated as INTERNAL_ERROR.
+// Package wire translates codes that have another number in another draft, or
+// none.
 type SessionCode uint64
 
 const (
@@ -22,7 +28,7 @@ const (
 	SessionDataStreamTimeout     SessionCode = 0x12 // DATA_STREAM_TIMEOUT
 	SessionTokenCacheOverflow    SessionCode = 0x13 // AUTH_TOKEN_CACHE_OVERFLOW
 	SessionDuplicateTokenAlias   SessionCode = 0x14 // DUPLICATE_AUTH_TOKEN_ALIAS
-	SessionVersionNegotiation    SessionCode = 0x15 // VERSION_NEGOTIATION_FAILED
+	SessionVersionNegotiation    SessionCode = 0x15 // VERSION_NEGOTIATION_FAILED, until draft-19
 	SessionMalformedToken        SessionCode = 0x16 // MALFORMED_AUTH_TOKEN
 	SessionUnknownTokenAlias     SessionCode = 0x17 // UNKNOWN_AUTH_TOKEN_ALIAS
 	SessionExpiredToken          SessionCode = 0x18 // EXPIRED_AUTH_TOKEN
@@ -46,6 +52,9 @@ var sessionCodes = map[SessionCode]string{
 
 // String returns the draft's name of c.
 func (c SessionCode) String() string { return codeName(sessionCodes, c) }
+
+// SessionCodes returns all codes that a draft defines, in ascending order.
+func SessionCodes() []SessionCode { return slices.Sorted(maps.Keys(sessionCodes)) }
 
 // RequestCode says why a request was refused (REQUEST_ERROR).
 type RequestCode uint64
@@ -86,6 +95,9 @@ var requestCodes = map[RequestCode]string{
 // String returns the draft's name of c.
 func (c RequestCode) String() string { return codeName(requestCodes, c) }
 
+// RequestCodes returns all codes that a draft defines, in ascending order.
+func RequestCodes() []RequestCode { return slices.Sorted(maps.Keys(requestCodes)) }
+
 // DoneCode says why a publisher ended a subscription (PUBLISH_DONE).
 type DoneCode uint64
 
@@ -110,6 +122,9 @@ var doneCodes = map[DoneCode]string{
 
 // String returns the draft's name of c.
 func (c DoneCode) String() string { return codeName(doneCodes, c) }
+
+// DoneCodes returns all codes that a draft defines, in ascending order.
+func DoneCodes() []DoneCode { return slices.Sorted(maps.Keys(doneCodes)) }
 
 // StreamCode says why a stream was reset or stopped ("Stream Reset Codes").
 type StreamCode uint64
@@ -136,6 +151,9 @@ var streamCodes = map[StreamCode]string{
 
 // String returns the draft's name of c.
 func (c StreamCode) String() string { return codeName(streamCodes, c) }
+
+// StreamCodes returns all codes that a draft defines, in ascending order.
+func StreamCodes() []StreamCode { return slices.Sorted(maps.Keys(streamCodes)) }
 
 func codeName[C ~uint64](names map[C]string, c C) string {
 	if s, ok := names[c]; ok {

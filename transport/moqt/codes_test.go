@@ -2,6 +2,7 @@ package moqt
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 )
 
@@ -35,13 +36,16 @@ func TestCodeNames(t *testing.T) {
 			t.Errorf("%T %d is %q, want %q", test.code, test.code, got, test.want)
 		}
 	}
-	unique(t, sessionCodes)
-	unique(t, requestCodes)
-	unique(t, doneCodes)
-	unique(t, streamCodes)
+	unique(t, sessionCodes, SessionCodes())
+	unique(t, requestCodes, RequestCodes())
+	unique(t, doneCodes, DoneCodes())
+	unique(t, streamCodes, StreamCodes())
 }
 
-func unique[C ~uint64](t *testing.T, names map[C]string) {
+func unique[C ~uint64](t *testing.T, names map[C]string, list []C) {
+	if len(list) != len(names) || !slices.IsSorted(list) {
+		t.Errorf("codes %v, want all %d in order", list, len(names))
+	}
 	seen := make(map[string]C)
 	for c, name := range names {
 		if other, ok := seen[name]; ok || name == "" {

@@ -88,30 +88,6 @@ type Object struct {
 	Payload    []byte
 }
 
-// FilterKind is the way in which a subscription's range is told.
-type FilterKind uint8
-
-const (
-	// FilterLargestObject starts after the largest object known.
-	FilterLargestObject FilterKind = iota
-	// FilterNextGroup starts with the group after the largest known.
-	FilterNextGroup
-	// FilterAbsoluteStart starts at Start.
-	FilterAbsoluteStart
-	// FilterAbsoluteRange goes from Start to the end of group EndGroup.
-	FilterAbsoluteRange
-	// FilterNone lets every object pass.
-	FilterNone
-)
-
-// Filter is the range of locations that a subscription asks for. The zero
-// value asks for what is published after the largest object known.
-type Filter struct {
-	Kind     FilterKind
-	Start    Location
-	EndGroup uint64 // FilterAbsoluteRange only; the last group, inclusive
-}
-
 // Property is one extension of a track or object. Odd types carry Bytes, even
 // types carry Value.
 type Property struct {
@@ -153,3 +129,6 @@ const (
 
 // WholeGroup as the object of an inclusive end means all objects of the group.
 const WholeGroup = ^uint64(0)
+
+// LastGroup as the group of an inclusive end means that there is no end.
+const LastGroup = ^uint64(0)

@@ -7,10 +7,11 @@ import (
 )
 
 // AppendMessage appends m whole: type, length and body. It fails, and returns b
-// as it was, only for what the caller did wrong: a parameter that does not
-// belong into m, or a message that is too long. It keeps nothing of m.
+// as it was, only for what the caller did wrong: a message or meaning that the
+// draft does not have, a parameter that does not belong into m, or a message
+// that is too long. It keeps nothing of m.
 func (p *Profile) AppendMessage(b []byte, m Message) ([]byte, error) {
-	c := p.messageOfKind(m.Kind())
+	c := p.codecOf(m)
 	if c == nil {
 		return b, fmt.Errorf("wire: %v has no %v", p.version, m.Kind())
 	}
@@ -43,7 +44,7 @@ func (p *Profile) ReadMessage(r *Reader, on On) (Message, error) {
 	if c == nil {
 		return nil, violation("Message Type", "0x%x is unknown", typ)
 	}
-	if !on.admits(c.kind) || c.answers != KindNone && c.answers != on.Answers {
+	if !p.admits(on, c.kind) || c.answers != KindNone && c.answers != on.Answers {
 		return nil, violation("Message Type", "%v (0x%x) may not come here", c.kind, typ)
 	}
 	return p.readBody(r, c, on)

@@ -35,6 +35,11 @@ func (p *Profile) AppendDatagram(b []byte, d *Datagram) ([]byte, error) {
 	if d.Status != moqt.StatusNormal && (d.EndOfGroup || len(d.Properties) > 0 || len(d.Payload) > 0) {
 		return b, fmt.Errorf("wire: datagram %v is an %v, it can have neither payload nor properties nor end a group", d.Location, d.Status)
 	}
+	for _, v := range [...]uint64{d.Alias, d.Group, d.Object} {
+		if err := p.checkVarint("number", v); err != nil {
+			return b, err
+		}
+	}
 	typ := uint64(0)
 	if len(d.Properties) > 0 {
 		typ |= datagramProperties

@@ -98,18 +98,33 @@ func (d *decoder) namespace(field string) moqt.Namespace {
 	return ns
 }
 
+// trackNamespace reads a namespace that is no prefix or suffix.
+func (d *decoder) trackNamespace() moqt.Namespace {
+	const field = "Track Namespace"
+	ns := d.namespace(field)
+	if d.p.namespaceNotEmpty && d.err == nil && ns == (moqt.Namespace{}) {
+		d.fail(violation(field, "no fields"))
+	}
+	return ns
+}
+
 func (d *decoder) trackName() moqt.TrackName {
-	t := moqt.TrackName{Namespace: d.namespace("Track Namespace"), Name: d.string("Track Name", moqt.MaxFullNameBytes)}
+	t := moqt.TrackName{Namespace: d.trackNamespace(), Name: d.string("Track Name", moqt.MaxFullNameBytes)}
 	if err := t.Check(); err != nil {
 		d.fail(violation("Track Name", "%w", err))
 	}
 	return t
 }
 
-// endLocation reads the end of a range, which on the wire is one past the last
-// object, or 0 for the whole group, and returns it inclusive.
+// endLocation reads the end of a range and returns it inclusive. Until draft-19
+// it is one past the last object on the wire, or 0 for the whole group.
 func (d *decoder) endLocation(field string) moqt.Location {
 	end := d.location(field)
-	end.Object-- // 0 becomes moqt.WholeGroup
+	if end.Group == d.p.MaxVarint() {
+		end.Group = moqt.LastGroup
+	}
+	if !d.p.fetchByFilter {
+		end.Object-- // 0 becomes moqt.WholeGroup
+	}
 	return end
 }

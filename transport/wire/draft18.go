@@ -46,6 +46,13 @@ var draft18 = Profile{
 		{typ: 0x32, field: func(p *Params) any { return &p.NewGroup }, in: inSubscribe | inPublishOK | inSubscriptionUpdate},
 		{typ: 0x34, field: func(p *Params) any { return &p.Prefix }, in: inSubscribeNamespaceUpdate | inSubscribeTracksUpdate},
 	},
+	codes: codeTables{
+		session: codeTable[moqt.SessionCode]{lacks: []moqt.SessionCode{moqt.SessionTooManyRequests, moqt.SessionTooManyRequestUpdates}},
+		request: codeTable[moqt.RequestCode]{lacks: []moqt.RequestCode{moqt.RequestConflictingFilters, moqt.RequestInvalidFilter}},
+	},
+	filterForm:         filterTagged,
+	redirectKeepsTrack: true,
+
 	unknownStreams:  1<<62 - 1,
 	goawayRequestID: true,
 	subgroupBits:    subgroupProperties | subgroupIDMode | subgroupEndOfGroup | subgroupDefaultPriority | subgroupFirstObject,

@@ -22,8 +22,22 @@ func (e *encoder) fail(format string, args ...any) {
 	}
 }
 
-func (e *encoder) varint(v uint64) { e.b = e.p.appendVarint(e.b, v) }
-func (e *encoder) byte(c byte)     { e.b = append(e.b, c) }
+// add appends what in has, and takes over its failure.
+func (e *encoder) add(in *encoder) {
+	if e.err == nil {
+		e.err = in.err
+	}
+	e.b = append(e.b, in.b...)
+}
+
+func (e *encoder) varint(v uint64) {
+	if err := e.p.checkVarint("number", v); err != nil && e.err == nil {
+		e.err = err
+	}
+	e.b = e.p.appendVarint(e.b, v)
+}
+
+func (e *encoder) byte(c byte) { e.b = append(e.b, c) }
 
 func (e *encoder) string(s string) {
 	e.varint(uint64(len(s)))
@@ -57,7 +71,12 @@ func (e *encoder) location(l moqt.Location) {
 // endLocation appends the inclusive end of a range in the form of
 // [decoder.endLocation].
 func (e *encoder) endLocation(l moqt.Location) {
-	l.Object++
+	if l.Group == moqt.LastGroup {
+		l.Group = e.p.MaxVarint()
+	}
+	if !e.p.fetchByFilter {
+		l.Object++
+	}
 	e.location(l)
 }
 
@@ -84,10 +103,18 @@ func (e *encoder) namespace(ns moqt.Namespace) {
 	}
 }
 
+// trackNamespace appends a namespace that is no prefix or suffix.
+func (e *encoder) trackNamespace(ns moqt.Namespace) {
+	if e.p.namespaceNotEmpty && ns == (moqt.Namespace{}) {
+		e.fail("%v has no empty namespace", e.p.version)
+	}
+	e.namespace(ns)
+}
+
 func (e *encoder) trackName(t moqt.TrackName) {
 	if err := t.Check(); err != nil {
 		e.fail("%w", err)
 	}
-	e.namespace(t.Namespace)
+	e.trackNamespace(t.Namespace)
 	e.string(t.Name)
 }

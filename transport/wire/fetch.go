@@ -1,7 +1,16 @@
 package wire
 
+import "github.com/tributary-live/tributary/transport/moqt"
+
 func decodeFetch(d *decoder) Message {
 	m := &Fetch{RequestID: d.varint("Request ID")}
+	if d.p.fetchByFilter {
+		m.Track = d.trackName()
+		m.Params = d.params(KindFetch)
+		m.setFilter(m.Params.Filter.Or(moqt.Filter{Kind: moqt.FilterNone}))
+		m.Params.Filter = Opt[moqt.Filter]{}
+		return m
+	}
 	switch typ := d.varint("Fetch Type"); {
 	case d.err != nil:
 		return m
@@ -21,9 +30,57 @@ func decodeFetch(d *decoder) Message {
 	return m
 }
 
+// setFilter sets the fields of m that tell the range.
+func (m *Fetch) setFilter(f moqt.Filter) {
+	m.Type, m.Start, m.End = FetchStandalone, f.Start, moqt.Location{Group: moqt.LastGroup, Object: moqt.WholeGroup}
+	switch f.Kind {
+	case moqt.FilterAbsoluteRange:
+		m.End.Group = f.EndGroup
+	case moqt.FilterAbsoluteEnd:
+		m.End = moqt.Location{Group: f.EndGroup, Object: f.EndObject}
+	case moqt.FilterRelative, moqt.FilterNextGroup, moqt.FilterLargestObject:
+		m.Type, m.Filter, m.End = FetchRelative, f, moqt.Location{}
+	}
+}
+
+// filter is the reverse of setFilter.
+func (m *Fetch) filter(e *encoder) moqt.Filter {
+	f := moqt.Filter{Kind: moqt.FilterAbsoluteEnd, Start: m.Start, EndGroup: m.End.Group, EndObject: m.End.Object}
+	switch {
+	case m.Type == FetchRelative:
+		switch m.Filter.Kind {
+		case moqt.FilterRelative, moqt.FilterNextGroup, moqt.FilterLargestObject:
+		default:
+			e.fail("FETCH with a filter of kind %d, which is not relative", m.Filter.Kind)
+		}
+		return m.Filter
+	case m.Type != FetchStandalone:
+		e.fail("%v has no FETCH of type %d", e.p.version, m.Type)
+	case m.End.Group == moqt.LastGroup && m.End.Object == moqt.WholeGroup:
+		f.Kind, f.EndGroup, f.EndObject = moqt.FilterAbsoluteStart, 0, 0
+		if f.Start == (moqt.Location{}) {
+			f.Kind = moqt.FilterNone
+		}
+	case m.End.Object == moqt.WholeGroup:
+		f.Kind, f.EndObject = moqt.FilterAbsoluteRange, 0
+	}
+	return f
+}
+
 func encodeFetch(e *encoder, msg Message) {
 	m := msg.(*Fetch)
 	e.varint(m.RequestID)
+	if m.Params.Filter.Set {
+		e.fail("FETCH with a filter among the parameters")
+	}
+	if e.p.fetchByFilter {
+		e.trackName(m.Track)
+		params := m.Params
+		f := m.filter(e)
+		params.Filter = Opt[moqt.Filter]{Value: f, Set: f.Kind != moqt.FilterNone}
+		e.params(KindFetch, &params)
+		return
+	}
 	e.varint(uint64(m.Type))
 	switch m.Type {
 	case FetchStandalone:
@@ -34,13 +91,13 @@ func encodeFetch(e *encoder, msg Message) {
 		e.varint(m.JoiningID)
 		e.varint(m.JoiningStart)
 	default:
-		e.fail("FETCH of type %d", m.Type)
+		e.fail("%v has no FETCH of type %d", e.p.version, m.Type)
 	}
 	e.params(KindFetch, &m.Params)
 }
 
 func decodeFetchOK(d *decoder) Message {
-	m := new(FetchOK)
+	m := &FetchOK{RequestID: d.answerID()}
 	end := d.byte("End Of Track")
 	if end > 1 {
 		d.fail(violation("End Of Track", "%d", end))
@@ -54,6 +111,7 @@ func decodeFetchOK(d *decoder) Message {
 
 func encodeFetchOK(e *encoder, msg Message) {
 	m := msg.(*FetchOK)
+	e.answerID(m.RequestID)
 	var end byte
 	if m.EndOfTrack {
 		end = 1

@@ -31,6 +31,7 @@ const (
 	GapNone        GapKind = iota // the record is an object
 	GapNonExistent                // no object is there
 	GapUnknown                    // the sender does not know
+	GapTimedOut                   // FILL_TIMEOUT was over before the sender knew; from draft-20
 )
 
 // FetchObject is one record of a fetch stream: an object up to its payload, or
@@ -124,33 +125,21 @@ func (e *FetchEncoder) Append(b []byte, o *FetchObject) ([]byte, error) {
 	if !e.follows(o.Location) {
 		return b, fmt.Errorf("wire: %v after %v on a fetch stream", o.Location, e.at)
 	}
+	for _, v := range [...]uint64{o.Group, o.Object, o.Subgroup, o.Size} {
+		if err := e.p.checkVarint("number", v); err != nil {
+			return b, err
+		}
+	}
 	if o.Gap != GapNone {
 		return e.appendGap(b, o)
 	}
-	var flags, group, object uint64
-	sameGroup := e.any && o.Group == e.at.Group
-	switch {
-	case !e.any:
-		flags |= fetchGroupID
-		group = o.Group
-	case sameGroup:
-	case e.descending:
-		flags |= fetchGroupID
-		group = e.at.Group - o.Group - 1
-	default:
-		flags |= fetchGroupID
-		group = o.Group - e.at.Group - 1
+	flags, group, object := e.place(o)
+	if e.p.fetchIDs {
+		group, object = o.Group, o.Object
 	}
-	switch {
-	case e.any && e.at.Object != math.MaxUint64 && o.Object == e.at.Object+1:
-	case sameGroup:
-		flags |= fetchObjectID
-		object = o.Object - e.at.Object
-	default:
-		flags |= fetchObjectID
-		object = o.Object
-	}
-	priorSubgroup := e.object && !e.datagram
+	// What is prior to an object behind a gap was not said before draft-17.
+	sayAll := e.gap && e.p.fetchIDs
+	priorSubgroup := e.object && !e.datagram && !sayAll
 	switch {
 	case o.Datagram:
 		flags |= fetchDatagram
@@ -163,8 +152,11 @@ func (e *FetchEncoder) Append(b []byte, o *FetchObject) ([]byte, error) {
 	default:
 		flags |= fetchSubgroupPresent
 	}
+	if sayAll {
+		flags |= fetchGroupID | fetchObjectID
+	}
 	// Flags of 0 after a gap could be taken for the gap's payload length.
-	if !e.object || o.Priority != e.priority || flags == 0 && e.gap {
+	if !e.object || o.Priority != e.priority || flags == 0 && e.gap || sayAll {
 		flags |= fetchPriority
 	}
 	if len(o.Properties) > 0 {
@@ -194,6 +186,34 @@ func (e *FetchEncoder) Append(b []byte, o *FetchObject) ([]byte, error) {
 	e.record(o)
 	e.gap = false
 	return e.p.appendVarint(b, o.Size), nil
+}
+
+// place returns the flags for the group and object of o and the distance of each
+// from the record before.
+func (e *FetchEncoder) place(o *FetchObject) (flags, group, object uint64) {
+	sameGroup := e.any && o.Group == e.at.Group
+	switch {
+	case !e.any:
+		flags |= fetchGroupID
+		group = o.Group
+	case sameGroup:
+	case e.descending:
+		flags |= fetchGroupID
+		group = e.at.Group - o.Group - 1
+	default:
+		flags |= fetchGroupID
+		group = o.Group - e.at.Group - 1
+	}
+	switch {
+	case e.any && e.at.Object != math.MaxUint64 && o.Object == e.at.Object+1:
+	case sameGroup:
+		flags |= fetchObjectID
+		object = o.Object - e.at.Object
+	default:
+		flags |= fetchObjectID
+		object = o.Object
+	}
+	return flags, group, object
 }
 
 func (e *FetchEncoder) appendGap(b []byte, o *FetchObject) ([]byte, error) {
@@ -273,6 +293,9 @@ func (d *FetchObjects) readLocation(r *Reader, flags uint64, o *FetchObject) err
 	if !d.any && flags&(fetchGroupID|fetchObjectID) != fetchGroupID|fetchObjectID {
 		return violation("Serialization Flags", "0x%x: no prior object to take the location from", flags)
 	}
+	if d.p.fetchIDs {
+		return d.readIDs(r, flags, o)
+	}
 	o.Group = d.at.Group
 	if flags&fetchGroupID != 0 {
 		delta, err := d.p.readField(r, "Group ID Delta")
@@ -310,6 +333,27 @@ func (d *FetchObjects) readLocation(r *Reader, flags uint64, o *FetchObject) err
 	return nil
 }
 
+// readIDs is readLocation where the ids are not told as distances.
+func (d *FetchObjects) readIDs(r *Reader, flags uint64, o *FetchObject) (err error) {
+	if o.Group = d.at.Group; flags&fetchGroupID != 0 {
+		if o.Group, err = d.p.readField(r, "Group ID"); err != nil {
+			return err
+		}
+	}
+	if err := d.readSubgroup(r, flags, o); err != nil {
+		return err
+	}
+	if o.Object = d.at.Object + 1; flags&fetchObjectID != 0 {
+		if o.Object, err = d.p.readField(r, "Object ID"); err != nil {
+			return err
+		}
+	}
+	if !d.follows(o.Location) || o.Object > d.p.MaxVarint() {
+		return violation("Object ID", "%v after %v", o.Location, d.at)
+	}
+	return nil
+}
+
 func (d *FetchObjects) readSubgroup(r *Reader, flags uint64, o *FetchObject) (err error) {
 	if flags&fetchDatagram != 0 {
 		o.Datagram = true
@@ -323,7 +367,7 @@ func (d *FetchObjects) readSubgroup(r *Reader, flags uint64, o *FetchObject) (er
 			return violation("Serialization Flags", "0x%x: no prior object to take the subgroup from", flags)
 		}
 		if o.Subgroup = d.subgroup; mode == fetchSubgroupNext {
-			if o.Subgroup++; o.Subgroup == 0 {
+			if o.Subgroup++; o.Subgroup == 0 || o.Subgroup > d.p.MaxVarint() {
 				return violation("Serialization Flags", "0x%x: subgroup %d + 1 is too large", flags, d.subgroup)
 			}
 		}
@@ -350,8 +394,8 @@ func (d *FetchObjects) readGap(r *Reader, flags uint64) (o FetchObject, err erro
 		return o, err
 	}
 	if !d.follows(o.Location) {
-		var ok bool
-		if o.Group, ok = d.nextGroup(o.Group); !ok {
+		group, ok := d.nextGroup(o.Group)
+		if o.Group = group; !ok || d.p.fetchIDs {
 			return o, violation("End of Range", "%v after %v", o.Location, d.at)
 		}
 	}

@@ -2,14 +2,14 @@ package wire
 
 func decodePublishNamespace(d *decoder) Message {
 	return &PublishNamespace{
-		RequestID: d.varint("Request ID"), Namespace: d.namespace("Track Namespace"), Params: d.params(KindPublishNamespace),
+		RequestID: d.varint("Request ID"), Namespace: d.trackNamespace(), Params: d.params(KindPublishNamespace),
 	}
 }
 
 func encodePublishNamespace(e *encoder, msg Message) {
 	m := msg.(*PublishNamespace)
 	e.varint(m.RequestID)
-	e.namespace(m.Namespace)
+	e.trackNamespace(m.Namespace)
 	e.params(KindPublishNamespace, &m.Params)
 }
 

@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"bytes"
 	"math"
 	"time"
 
@@ -13,37 +12,9 @@ import (
 type paramSpec struct {
 	typ    uint64
 	field  func(*Params) any // pointer to the field of Params
+	ranges moqt.RangeField   // which entries of Params.Ranges, if that is the field
 	in     place             // messages that may carry it
 	repeat bool              // may be there more than once
-}
-
-// params reads a count and as many parameters of a message of kind k.
-func (d *decoder) params(k Kind) Params {
-	var params Params
-	where := d.on.place(k)
-	count := d.varint("Number of Parameters")
-	var typ uint64
-	for i := uint64(0); i < count && d.err == nil; i++ {
-		delta := d.varint("Type Delta")
-		if delta > math.MaxUint64-typ {
-			d.fail(violation("Type Delta", "type %d + %d is too large", typ, delta))
-			break
-		}
-		typ += delta
-		spec := d.p.param(typ)
-		switch {
-		case d.err != nil:
-		case spec == nil:
-			d.fail(violation("Message Parameter", "unknown type 0x%x", typ))
-		case spec.in&where == 0:
-			d.fail(violation("Message Parameter", "type 0x%x does not belong into this %v", typ, k))
-		case i > 0 && delta == 0 && !spec.repeat:
-			d.fail(violation("Message Parameter", "type 0x%x is there twice", typ))
-		default:
-			d.param(spec.field(&params))
-		}
-	}
-	return params
 }
 
 func (p *Profile) param(typ uint64) *paramSpec {
@@ -55,32 +26,83 @@ func (p *Profile) param(typ uint64) *paramSpec {
 	return nil
 }
 
-func (d *decoder) param(field any) {
-	switch f := field.(type) {
+// params reads a count and as many parameters of a message of kind k.
+func (d *decoder) params(k Kind) (params Params) {
+	where := d.on.place(k)
+	var typ uint64
+	for count, i := d.varint("Number of Parameters"), uint64(0); i < count && d.err == nil; i++ {
+		typ = d.nextParam(&params, typ, i == 0, where)
+	}
+	return params
+}
+
+// nextParam reads one parameter into params: first says that it is the first of
+// its list, otherwise prev is the type of the one before. It returns its type.
+func (d *decoder) nextParam(params *Params, prev uint64, first bool, where place) uint64 {
+	delta := d.varint("Type Delta")
+	if delta > math.MaxUint64-prev {
+		d.fail(violation("Type Delta", "type %d + %d is too large", prev, delta))
+	}
+	typ := prev + delta
+	spec := d.p.param(typ)
+	switch {
+	case d.err != nil:
+	case spec == nil:
+		d.fail(violation("Message Parameter", "unknown type 0x%x", typ))
+	case spec.in&where == 0 && d.p.pairs:
+		d.skipPair(typ)
+	case spec.in&where == 0:
+		d.fail(violation("Message Parameter", "type 0x%x does not belong into this message", typ))
+	case !first && delta == 0 && !spec.repeat:
+		d.fail(violation("Message Parameter", "type 0x%x is there twice", typ))
+	default:
+		d.param(spec, params)
+	}
+	return typ
+}
+
+// skipPair drops the value of a Key-Value-Pair.
+func (d *decoder) skipPair(typ uint64) {
+	if typ%2 == 0 {
+		d.varint("parameter")
+	} else {
+		d.bytes("parameter", maxPropertySize)
+	}
+}
+
+func (d *decoder) param(spec *paramSpec, params *Params) {
+	switch f := spec.field(params).(type) {
 	case *Opt[time.Duration]:
 		*f = Some(d.millis("parameter"))
+		if d.p.timeoutNotZero && d.err == nil && f == &params.ObjectTimeout && f.Value == 0 {
+			d.fail(violation("DELIVERY_TIMEOUT", "0"))
+		}
 	case *Opt[uint64]:
 		*f = Some(d.varint("parameter"))
 	case *Opt[moqt.Location]:
-		*f = Some(d.location("LARGEST_OBJECT"))
+		*f = Some(d.locationParam())
 	case *Opt[moqt.Namespace]:
 		*f = Some(d.namespace("TRACK_NAMESPACE_PREFIX"))
 	case *Opt[moqt.Priority]:
-		*f = Some(moqt.Priority(d.byte("SUBSCRIBER_PRIORITY")))
+		*f = Some(moqt.Priority(d.uint8("SUBSCRIBER_PRIORITY")))
 	case *Opt[bool]:
-		v := d.byte("FORWARD")
+		v := d.uint8("parameter")
 		if v > 1 {
-			d.fail(violation("FORWARD", "%d", v))
+			d.fail(violation("parameter", "type 0x%x is %d, must be 0 or 1", spec.typ, v))
 		}
 		*f = Some(v == 1)
 	case *Opt[moqt.GroupOrder]:
-		v := moqt.GroupOrder(d.byte("GROUP_ORDER"))
+		v := moqt.GroupOrder(d.uint8("GROUP_ORDER"))
 		if d.err == nil && v != moqt.Ascending && v != moqt.Descending {
 			d.fail(violation("GROUP_ORDER", "%d", v))
 		}
 		*f = Some(v)
 	case *Opt[moqt.Filter]:
 		*f = Some(d.filter())
+	case *Opt[FillParameters]:
+		*f = Some(d.fill())
+	case *moqt.RangeFilters:
+		*f = append(*f, d.rangeFilter(spec.ranges))
 	case *[]Token:
 		b := d.bytes("AUTHORIZATION_TOKEN", maxMessageSize)
 		if d.err == nil {
@@ -91,49 +113,104 @@ func (d *decoder) param(field any) {
 	}
 }
 
+// uint8 reads the value of a parameter that fits into a byte.
+func (d *decoder) uint8(field string) uint8 {
+	if !d.p.pairs {
+		return d.byte(field)
+	}
+	v := d.varint(field)
+	if v > math.MaxUint8 {
+		d.fail(violation(field, "%d is too large", v))
+	}
+	return uint8(v)
+}
+
+func (d *decoder) locationParam() moqt.Location {
+	const field = "LARGEST_OBJECT"
+	if !d.p.pairs {
+		return d.location(field)
+	}
+	in := decoder{p: d.p, b: d.bytes(field, maxMessageSize)}
+	if d.err != nil {
+		return moqt.Location{}
+	}
+	l := in.location(field)
+	if in.err == nil && len(in.b) > 0 {
+		in.err = violation(field, "%d bytes too many", len(in.b))
+	}
+	if in.err != nil {
+		d.fail(in.err)
+	}
+	return l
+}
+
 // params appends the count and what is set of params, in a message of kind k.
+// What the draft does not have is left out if the peer can do without, and is
+// a failure if the request would not mean the same.
 func (e *encoder) params(k Kind, params *Params) {
+	switch {
+	case len(params.Ranges) > 0 && !e.p.RangeFilters():
+		e.fail("%v has no range filters", e.p.version)
+	case params.Fill.Set && !e.p.Fill():
+		e.fail("%v has no FILL_PARAMETERS", e.p.version)
+	case params.Prefix.Set && !e.p.PrefixUpdates():
+		e.fail("%v has no TRACK_NAMESPACE_PREFIX", e.p.version)
+	}
+	e.paramsIn(kindPlaces[k], params, k == KindRequestUpdate)
+}
+
+// paramsIn appends parameters for one of the given places. update says that
+// what is absent stays as it was.
+func (e *encoder) paramsIn(where place, params *Params, update bool) {
 	var sent [32]*paramSpec
-	count := uint64(0)
+	count := 0
 	specs := sent[:0]
 	for i := range e.p.params {
 		spec := &e.p.params[i]
-		n := fieldCount(spec.field(params), k)
+		n := e.p.paramCount(spec, params, update)
 		if n == 0 {
 			continue
 		}
-		if spec.in&kindPlaces[k] == 0 {
-			e.fail("parameter 0x%x in %v", spec.typ, k)
+		if spec.in&where == 0 {
+			e.fail("parameter 0x%x does not belong into the message", spec.typ)
 			return
 		}
-		count += uint64(n)
+		count += n
 		specs = append(specs, spec)
 	}
-	e.varint(count)
+	e.varint(uint64(count))
 	var typ uint64
 	for _, spec := range specs {
 		delta := spec.typ - typ
 		typ = spec.typ
-		if tokens, ok := spec.field(params).(*[]Token); ok {
-			for i := range *tokens {
+		switch f := spec.field(params).(type) {
+		case *[]Token:
+			for i := range *f {
 				e.varint(delta)
 				delta = 0
-				e.token(&(*tokens)[i])
+				e.token(&(*f)[i])
 			}
-			continue
+		case *moqt.RangeFilters:
+			for i := range *f {
+				if r := &(*f)[i]; r.Field == spec.ranges {
+					e.varint(delta)
+					delta = 0
+					e.rangeFilter(r)
+				}
+			}
+		default:
+			e.varint(delta)
+			e.param(f)
 		}
-		e.varint(delta)
-		e.param(spec.field(params))
 	}
 }
 
-// fieldCount is how many parameters a field of Params makes in a message of
-// kind k.
-func fieldCount(field any, k Kind) int {
+// paramCount is how many parameters the field of spec makes.
+func (p *Profile) paramCount(spec *paramSpec, params *Params, update bool) int {
 	set := false
-	switch f := field.(type) {
+	switch f := spec.field(params).(type) {
 	case *Opt[time.Duration]:
-		set = f.Set
+		set = f.Set && (f.Value != 0 || f != &params.ObjectTimeout || !p.timeoutNotZero)
 	case *Opt[uint64]:
 		set = f.Set
 	case *Opt[moqt.Location]:
@@ -147,8 +224,20 @@ func fieldCount(field any, k Kind) int {
 	case *Opt[moqt.GroupOrder]:
 		set = f.Set && f.Value != moqt.OrderDefault
 	case *Opt[moqt.Filter]:
-		// No filter is said by silence, except where that means no change.
-		set = f.Set && (f.Value.Kind != moqt.FilterNone || k == KindRequestUpdate)
+		// Where filters are tagged, no filter is said by silence, except where that
+		// means no change.
+		silent := f.Value.Kind == moqt.FilterNone && !update && p.filterForm >= filterTagged
+		set = f.Set && !silent
+	case *Opt[FillParameters]:
+		set = f.Set
+	case *moqt.RangeFilters:
+		n := 0
+		for i := range *f {
+			if (*f)[i].Field == spec.ranges {
+				n++
+			}
+		}
+		return n
 	case *[]Token:
 		return len(*f)
 	}
@@ -165,146 +254,34 @@ func (e *encoder) param(field any) {
 	case *Opt[uint64]:
 		e.varint(f.Value)
 	case *Opt[moqt.Location]:
+		if e.p.pairs {
+			e.varint(uint64(e.p.varintSize(f.Value.Group) + e.p.varintSize(f.Value.Object)))
+		}
 		e.location(f.Value)
 	case *Opt[moqt.Namespace]:
 		e.namespace(f.Value)
 	case *Opt[moqt.Priority]:
-		e.byte(byte(f.Value))
+		e.uint8(uint8(f.Value))
 	case *Opt[bool]:
-		var v byte
+		var v uint8
 		if f.Value {
 			v = 1
 		}
-		e.byte(v)
+		e.uint8(v)
 	case *Opt[moqt.GroupOrder]:
-		e.byte(byte(f.Value))
+		e.uint8(uint8(f.Value))
 	case *Opt[moqt.Filter]:
 		e.filter(f.Value)
+	case *Opt[FillParameters]:
+		e.fill(&f.Value)
 	}
 }
 
-// Filter types of a SUBSCRIPTION_FILTER until draft-19.
-const (
-	filterNextGroup     = 1
-	filterLargestObject = 2
-	filterAbsoluteStart = 3
-	filterAbsoluteRange = 4
-)
-
-// filter reads a SUBSCRIPTION_FILTER: a length, a type and what that asks for.
-func (d *decoder) filter() (f moqt.Filter) {
-	const name = "SUBSCRIPTION_FILTER"
-	in := decoder{p: d.p, b: d.bytes(name, maxMessageSize)}
-	if d.err != nil {
-		return f
+// uint8 appends the value of a parameter that fits into a byte.
+func (e *encoder) uint8(v uint8) {
+	if e.p.pairs {
+		e.varint(uint64(v))
+	} else {
+		e.byte(v)
 	}
-	switch typ := in.varint(name); typ {
-	case filterNextGroup:
-		f.Kind = moqt.FilterNextGroup
-	case filterLargestObject:
-		f.Kind = moqt.FilterLargestObject
-	case filterAbsoluteStart:
-		f.Kind = moqt.FilterAbsoluteStart
-		f.Start = in.location(name)
-	case filterAbsoluteRange:
-		f.Kind = moqt.FilterAbsoluteRange
-		f.Start = in.location(name)
-		delta := in.varint(name)
-		if delta > math.MaxUint64-f.Start.Group {
-			in.fail(violation(name, "end group %d + %d is too large", f.Start.Group, delta))
-		}
-		f.EndGroup = f.Start.Group + delta
-	default:
-		in.fail(violation(name, "unknown type %d", typ))
-	}
-	if in.err == nil && len(in.b) > 0 {
-		in.fail(violation(name, "%d bytes too many", len(in.b)))
-	}
-	if in.err != nil {
-		d.fail(in.err)
-	}
-	return f
-}
-
-func (e *encoder) filter(f moqt.Filter) {
-	in := encoder{p: e.p, b: make([]byte, 0, 32)}
-	switch f.Kind {
-	case moqt.FilterNextGroup:
-		in.varint(filterNextGroup)
-	case moqt.FilterLargestObject:
-		in.varint(filterLargestObject)
-	case moqt.FilterNone: // the draft's other way to say it
-		in.varint(filterAbsoluteStart)
-		in.location(moqt.Location{})
-	case moqt.FilterAbsoluteStart:
-		in.varint(filterAbsoluteStart)
-		in.location(f.Start)
-	case moqt.FilterAbsoluteRange:
-		if f.EndGroup < f.Start.Group {
-			e.fail("filter ends with group %d before its start %v", f.EndGroup, f.Start)
-		}
-		in.varint(filterAbsoluteRange)
-		in.location(f.Start)
-		in.varint(f.EndGroup - f.Start.Group)
-	default:
-		e.fail("filter of kind %d", f.Kind)
-	}
-	e.varint(uint64(len(in.b)))
-	e.b = append(e.b, in.b...)
-}
-
-// token reads a Token structure, which fills b. The result does not alias b.
-func (d *decoder) token(b []byte) (t Token) {
-	const name = "AUTHORIZATION_TOKEN"
-	in := decoder{p: d.p, b: b}
-	t.AliasType = AliasType(in.varint(name))
-	if in.err == nil && t.AliasType > TokenUseValue {
-		in.fail(violation(name, "alias type %d", t.AliasType))
-	}
-	if t.AliasType != TokenUseValue {
-		t.Alias = in.varint(name)
-	}
-	if t.AliasType == TokenRegister || t.AliasType == TokenUseValue {
-		t.Type = in.varint(name)
-		t.Value = bytes.Clone(in.b)
-	} else if in.err == nil && len(in.b) > 0 {
-		in.fail(violation(name, "%d bytes too many", len(in.b)))
-	}
-	if in.err != nil {
-		in.err.(*Error).Code = moqt.SessionKeyValueFormatting
-		d.fail(in.err)
-	}
-	return t
-}
-
-// token appends a Token structure after its length.
-func (e *encoder) token(t *Token) {
-	e.varint(e.tokenSize(t))
-	e.tokenBody(t)
-}
-
-func (e *encoder) tokenBody(t *Token) {
-	e.varint(uint64(t.AliasType))
-	if t.AliasType != TokenUseValue {
-		e.varint(t.Alias)
-	}
-	switch t.AliasType {
-	case TokenRegister, TokenUseValue:
-		e.varint(t.Type)
-		e.b = append(e.b, t.Value...)
-	case TokenDelete, TokenUseAlias:
-	default:
-		e.fail("token of alias type %d", t.AliasType)
-	}
-}
-
-func (e *encoder) tokenSize(t *Token) uint64 {
-	size := e.p.varintSize(uint64(t.AliasType))
-	if t.AliasType != TokenUseValue {
-		size += e.p.varintSize(t.Alias)
-	}
-	if t.AliasType == TokenRegister || t.AliasType == TokenUseValue {
-		size += e.p.varintSize(t.Type) + len(t.Value)
-	}
-	return uint64(size)
 }

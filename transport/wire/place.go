@@ -1,7 +1,8 @@
 package wire
 
 // On is where a message was read, which decides what may come and what it may
-// carry. The zero value is the start of a request stream.
+// carry. The zero value is the start of a request stream, or in drafts whose
+// requests share the control stream that of any bidirectional stream.
 type On struct {
 	// Control says that it is the control stream; then the rest is zero.
 	Control bool
@@ -14,8 +15,16 @@ type On struct {
 	Answers Kind
 }
 
-// admits reports whether a message of kind k may be read there. Where Answers
-// is KindRequestUpdate it does not know which side sends.
+// admits reports whether a message of kind k may be read there.
+func (p *Profile) admits(on On, k Kind) bool {
+	if p.controlMux {
+		return on.admitsShared(k)
+	}
+	return on.admits(k)
+}
+
+// admits is for drafts with a stream for each request. Where Answers is
+// KindRequestUpdate it does not know which side sends.
 func (on On) admits(k Kind) bool {
 	if on.Control {
 		return k == KindSetup || k == KindGoaway
@@ -37,7 +46,7 @@ func (on On) admits(k Kind) bool {
 		return on.Answers != KindNone && on.Answers != KindSubscribe && on.Answers != KindFetch
 	case KindRequestUpdate:
 		return !first && on.Request != KindTrackStatus
-	case KindPublishDone:
+	case KindPublishDone, KindPublishStateNotify:
 		return !first && (on.Request == KindPublish || on.Request == KindSubscribe && on.Answers != KindNone)
 	case KindNamespace, KindNamespaceDone:
 		return on.Request == KindSubscribeNamespace && on.Answers == KindRequestUpdate
@@ -72,36 +81,41 @@ const (
 	inSubscribeNamespaceUpdate
 	inSubscribeTracksUpdate
 	inUpdateOK
+	inStateNotify
+	inFill // inside FILL_PARAMETERS
 
 	inUpdate = inSubscriptionUpdate | inFetchUpdate | inPublishNamespaceUpdate | inSubscribeNamespaceUpdate | inSubscribeTracksUpdate
-	inOK     = inPublishOK | inTrackStatusOK | inPublishNamespaceOK | inSubscribeNamespaceOK | inSubscribeTracksOK | inUpdateOK
+	// inObjectFilter is where range filters of objects may be.
+	inObjectFilter = inSubscribe | inSubscribeTracks | inFetch | inSubscriptionUpdate | inSubscribeTracksUpdate
+	inOK           = inPublishOK | inTrackStatusOK | inPublishNamespaceOK | inSubscribeNamespaceOK | inSubscribeTracksOK | inUpdateOK
 )
 
-var kindPlaces = [...]place{
+var kindPlaces = [kindEnd]place{
 	KindSubscribe: inSubscribe, KindSubscribeOK: inSubscribeOK, KindPublish: inPublish, KindFetch: inFetch, KindFetchOK: inFetchOK,
 	KindTrackStatus: inTrackStatus, KindPublishNamespace: inPublishNamespace, KindSubscribeNamespace: inSubscribeNamespace,
 	KindSubscribeTracks: inSubscribeTracks, KindRequestUpdate: inUpdate, KindRequestOK: inOK,
-	KindRequestError: 0,
+	KindPublishStateNotify: inStateNotify,
 }
 
-var updatePlaces = [...]place{
+var updatePlaces = [kindEnd]place{
 	KindSubscribe: inSubscriptionUpdate, KindPublish: inSubscriptionUpdate, KindFetch: inFetchUpdate,
 	KindPublishNamespace: inPublishNamespaceUpdate, KindSubscribeNamespace: inSubscribeNamespaceUpdate,
-	KindSubscribeTracks: inSubscribeTracksUpdate, KindRequestError: 0,
+	KindSubscribeTracks: inSubscribeTracksUpdate,
 }
 
-var okPlaces = [...]place{
+var okPlaces = [kindEnd]place{
 	KindPublish: inPublishOK, KindTrackStatus: inTrackStatusOK, KindPublishNamespace: inPublishNamespaceOK,
 	KindSubscribeNamespace: inSubscribeNamespaceOK, KindSubscribeTracks: inSubscribeTracksOK,
-	KindRequestUpdate: inUpdateOK, KindRequestError: 0,
+	KindRequestUpdate: inUpdateOK,
 }
 
 // place returns which message one of kind k is there.
 func (on On) place(k Kind) place {
-	switch k {
-	case KindRequestUpdate:
+	switch {
+	case on.Control: // which request is meant is told by an id
+	case k == KindRequestUpdate:
 		return updatePlaces[on.Request]
-	case KindRequestOK:
+	case k == KindRequestOK:
 		return okPlaces[on.Answers]
 	}
 	return kindPlaces[k]

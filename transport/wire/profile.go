@@ -8,13 +8,42 @@ import "github.com/tributary-live/tributary/transport/moqt"
 type Profile struct {
 	version  moqt.Version
 	messages []messageCodec
-	params   []paramSpec // in ascending order of type
+	params   []paramSpec    // in ascending order of type
+	options  []numberOption // setup options that not all drafts have
+	codes    codeTables
+
+	// quicVarints says that integers are those of QUIC, of 62 bits.
+	quicVarints bool
+	// controlMux says that requests share the control stream: there are two
+	// messages of SETUP, which have a count of options, and Request IDs in answers.
+	controlMux bool
+	// pairs says that parameters are Key-Value-Pairs: what is a byte otherwise is
+	// an integer, a Location is behind a length, and what does not belong into a
+	// message is skipped.
+	pairs bool
+	// timeoutNotZero says that a delivery timeout of 0 is a violation.
+	timeoutNotZero bool
+	// namespaceNotEmpty says that the namespace of a track has at least one field.
+	namespaceNotEmpty bool
+
+	filterForm filterForm
+	// fetchByFilter says that FETCH has no range but a filter, and that the end in
+	// FETCH_OK is inclusive.
+	fetchByFilter bool
+	// fetchIDs says that objects of a fetch stream have their ids, and not the
+	// distance from the object before.
+	fetchIDs bool
+
+	severalSubscriptions bool
+	noRedirect           bool
+	redirectKeepsTrack   bool
 
 	// unknownStreams is what PUBLISH_DONE carries for [UnknownStreams].
 	unknownStreams uint64
 	// goawayRequestID says that GOAWAY ends with a Request ID on the control
 	// stream.
 	goawayRequestID bool
+	noGoawayTimeout bool
 
 	// subgroupBits are the bits that the type of a subgroup stream may have
 	// beside 0x10, datagramBits those of an object datagram.
@@ -54,6 +83,8 @@ type messageCodec struct {
 	// answers, if not KindNone, makes this a second type of kind that is
 	// accepted in answer to that kind and never sent.
 	answers Kind
+	// sends, if not nil, says which messages of kind have this type.
+	sends func(m Message) bool
 }
 
 func (p *Profile) messageOfType(typ uint64) *messageCodec {
@@ -65,9 +96,10 @@ func (p *Profile) messageOfType(typ uint64) *messageCodec {
 	return nil
 }
 
-func (p *Profile) messageOfKind(k Kind) *messageCodec {
+// codecOf returns what writes m, or nil if the draft does not have it.
+func (p *Profile) codecOf(m Message) *messageCodec {
 	for i := range p.messages {
-		if c := &p.messages[i]; c.kind == k && c.answers == KindNone {
+		if c := &p.messages[i]; c.kind == m.Kind() && c.encode != nil && (c.sends == nil || c.sends(m)) {
 			return c
 		}
 	}

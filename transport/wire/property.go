@@ -48,9 +48,15 @@ func (p *Profile) AppendProperties(b []byte, props moqt.Properties) ([]byte, err
 		if prop.Type < typ {
 			return b[:start], fmt.Errorf("wire: property 0x%x after 0x%x", prop.Type, typ)
 		}
+		if err := p.checkVarint("property type", prop.Type-typ); err != nil {
+			return b[:start], err
+		}
 		b = p.appendVarint(b, prop.Type-typ)
 		typ = prop.Type
 		if typ%2 == 0 {
+			if err := p.checkVarint("property", prop.Value); err != nil {
+				return b[:start], err
+			}
 			b = p.appendVarint(b, prop.Value)
 			continue
 		}
@@ -126,6 +132,10 @@ func (d *decoder) trackProperties() moqt.Properties {
 func (p *Profile) checkTrackProperties(props moqt.Properties) error {
 	for i := range props {
 		switch v := props[i].Value; props[i].Type {
+		case moqt.PropObjectDeliveryTimeout:
+			if v == 0 && p.timeoutNotZero {
+				return violation("DELIVERY_TIMEOUT", "0")
+			}
 		case moqt.PropDefaultPriority:
 			if v > 255 {
 				return violation("DEFAULT_PUBLISHER_PRIORITY", "%d", v)

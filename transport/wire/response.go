@@ -6,8 +6,23 @@ import (
 	"github.com/tributary-live/tributary/transport/moqt"
 )
 
+// answerID reads the Request ID that another message of the same request had,
+// where that is not told by the stream.
+func (d *decoder) answerID() uint64 {
+	if !d.p.controlMux {
+		return 0
+	}
+	return d.varint("Request ID")
+}
+
+func (e *encoder) answerID(id uint64) {
+	if e.p.controlMux {
+		e.varint(id)
+	}
+}
+
 func decodeRequestOK(d *decoder) Message {
-	m := &RequestOK{Params: d.params(KindRequestOK)}
+	m := &RequestOK{RequestID: d.answerID(), Params: d.params(KindRequestOK)}
 	if d.on.Answers == KindTrackStatus {
 		m.Properties = d.trackProperties()
 	} else if d.err == nil && len(d.b) > 0 {
@@ -18,12 +33,15 @@ func decodeRequestOK(d *decoder) Message {
 
 func encodeRequestOK(e *encoder, msg Message) {
 	m := msg.(*RequestOK)
+	e.answerID(m.RequestID)
 	e.params(KindRequestOK, &m.Params)
-	e.properties(m.Properties)
+	if e.p.TrackStatusProperties() {
+		e.properties(m.Properties)
+	}
 }
 
 func decodeRequestError(d *decoder) Message {
-	m := &RequestError{Code: moqt.RequestCode(d.varint("Error Code"))}
+	m := &RequestError{RequestID: d.answerID(), Code: d.requestCode("Error Code")}
 	if after := d.varint("Retry Interval"); after > 0 {
 		m.Retry = Some(fromMillis(after - 1))
 	}
@@ -44,7 +62,8 @@ func (k Kind) namespaceScoped() bool {
 
 func encodeRequestError(e *encoder, msg Message) {
 	m := msg.(*RequestError)
-	e.varint(uint64(m.Code))
+	e.answerID(m.RequestID)
+	e.requestCode(m.Code)
 	if m.Retry.Set {
 		e.varint(e.toMillis(min(m.Retry.Value, time.Duration(maxMillis)*time.Millisecond)) + 1)
 	} else {
@@ -54,7 +73,7 @@ func encodeRequestError(e *encoder, msg Message) {
 	if m.Redirect.Set != (m.Code == moqt.RequestRedirect) {
 		e.fail("REQUEST_ERROR %v with a redirect: %v", m.Code, m.Redirect.Set)
 	}
-	if m.Redirect.Set {
+	if m.Redirect.Set && e.p.Redirects() {
 		e.limited("Connect URI", m.Redirect.Value.URI, maxURISize)
 		e.trackName(m.Redirect.Value.Track)
 	}

@@ -10,7 +10,7 @@ import (
 // setupType is the message type of SETUP and the type of the stream it opens.
 const setupType = 0x2F00
 
-// Setup options. They are the same in all drafts.
+// Setup options that all drafts have.
 const (
 	optionPath           = 0x01
 	optionToken          = 0x03
@@ -19,8 +19,12 @@ const (
 	optionImplementation = 0x07
 )
 
-func decodeSetup(d *decoder) Message {
-	m := new(Setup)
+func decodeSetup(d *decoder) Message { return d.setup(new(Setup)) }
+
+func encodeSetup(e *encoder, msg Message) { e.properties(e.setup(msg.(*Setup))) }
+
+// setup reads the rest of a message as options.
+func (d *decoder) setup(m *Setup) *Setup {
 	options, err := d.p.ParseProperties(d.b)
 	if err != nil {
 		d.fail(err)
@@ -45,8 +49,12 @@ func decodeSetup(d *decoder) Message {
 			m.Tokens = append(m.Tokens, t)
 			continue
 		default:
-			m.Unknown = append(m.Unknown, o)
-			continue
+			known := d.p.option(o.Type)
+			if known == nil {
+				m.Unknown = append(m.Unknown, o)
+				continue
+			}
+			*known.field(m) = Some(o.Value)
 		}
 		if i > 0 && options[i-1].Type == o.Type {
 			d.fail(violation("Setup Options", "type 0x%x is there twice", o.Type))
@@ -55,8 +63,8 @@ func decodeSetup(d *decoder) Message {
 	return m
 }
 
-func encodeSetup(e *encoder, msg Message) {
-	m := msg.(*Setup)
+// setup returns the options of m in order of type.
+func (e *encoder) setup(m *Setup) moqt.Properties {
 	var options moqt.Properties
 	add := func(typ uint64, set bool, value string) {
 		if set {
@@ -80,31 +88,23 @@ func encodeSetup(e *encoder, msg Message) {
 	}
 	add(optionAuthority, m.Authority.Set, m.Authority.Value)
 	add(optionImplementation, m.Implementation != "", m.Implementation)
+	for i := range e.p.options {
+		o := &e.p.options[i]
+		if v := o.field(m); v.Set {
+			options = append(options, moqt.Property{Type: o.typ, Value: v.Value})
+		}
+	}
 	for _, o := range m.Unknown {
+		known := e.p.option(o.Type) != nil
 		switch o.Type {
 		case optionPath, optionToken, optionTokenCacheSize, optionAuthority, optionImplementation:
+			known = true
+		}
+		if known {
 			e.fail("setup option 0x%x among the unknown ones", o.Type)
 		}
 	}
 	options = append(options, m.Unknown...)
 	slices.SortStableFunc(options, func(a, b moqt.Property) int { return cmp.Compare(a.Type, b.Type) })
-	e.properties(options)
-}
-
-func decodeGoaway(d *decoder) Message {
-	m := &Goaway{URI: d.string("New Session URI", maxURISize), Timeout: d.millis("Timeout")}
-	// A peer that leaves the Request ID out is not punished: later drafts do.
-	if d.p.goawayRequestID && d.on.Control && len(d.b) > 0 {
-		m.RequestID = Some(d.varint("Request ID"))
-	}
-	return m
-}
-
-func encodeGoaway(e *encoder, msg Message) {
-	m := msg.(*Goaway)
-	e.limited("New Session URI", m.URI, maxURISize)
-	e.millis(m.Timeout)
-	if e.p.goawayRequestID && m.RequestID.Set {
-		e.varint(m.RequestID.Value)
-	}
+	return options
 }

@@ -25,7 +25,7 @@ func (p *Profile) ReadStreamType(r *Reader) (kind StreamKind, typ uint64, err er
 	switch {
 	case err != nil:
 		return 0, 0, err
-	case typ == setupType:
+	case typ == setupType && !p.controlMux:
 		return StreamControl, typ, nil
 	case typ == fetchStreamType:
 		return StreamFetch, typ, nil
@@ -37,9 +37,14 @@ func (p *Profile) ReadStreamType(r *Reader) (kind StreamKind, typ uint64, err er
 	return 0, typ, violation("Stream Type", "0x%x is unknown", typ)
 }
 
-// ReadSetup reads the SETUP of a control stream whose type has been read.
+// ReadSetup reads the SETUP of a control stream whose type has been read, in
+// drafts with a unidirectional one.
 func (p *Profile) ReadSetup(r *Reader) (*Setup, error) {
-	m, err := p.readBody(r, p.messageOfKind(KindSetup), On{Control: true})
+	c := p.messageOfType(setupType)
+	if c == nil {
+		return nil, violation("Stream Type", "0x%x is unknown", setupType)
+	}
+	m, err := p.readBody(r, c, On{Control: true})
 	if err != nil {
 		return nil, err
 	}

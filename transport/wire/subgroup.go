@@ -39,7 +39,8 @@ type SubgroupHeader struct {
 	IDFromFirst bool
 }
 
-// AppendSubgroupHeader appends the type and header of a subgroup stream.
+// AppendSubgroupHeader appends the type and header of a subgroup stream. Ids
+// must not be larger than [Profile.MaxVarint].
 func (p *Profile) AppendSubgroupHeader(b []byte, h *SubgroupHeader) []byte {
 	typ := uint64(subgroupType)
 	switch {
@@ -126,6 +127,9 @@ func (p *Profile) AppendObject(b []byte, h *SubgroupHeader, prev uint64, first b
 	case len(o.Properties) > 0 && !h.Properties:
 		return b, fmt.Errorf("wire: object %d has properties, its subgroup none", o.ID)
 	}
+	if err := p.checkVarint("object", o.ID); err != nil {
+		return b, err
+	}
 	start := len(b)
 	delta := o.ID
 	if !first {
@@ -175,6 +179,9 @@ func (d *SubgroupObjects) Next(r *Reader, l *Limits) (o ObjectHeader, err error)
 			return o, violation("Object ID Delta", "object %d + %d is too large", d.prev, delta)
 		}
 		o.ID += d.prev + 1
+		if o.ID > d.p.MaxVarint() {
+			return o, violation("Object ID Delta", "object %d + %d is too large", d.prev, delta)
+		}
 	}
 	if d.h.Properties {
 		if o.Properties, err = d.p.readObjectProperties(r, l); err != nil {

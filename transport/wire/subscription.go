@@ -1,7 +1,5 @@
 package wire
 
-import "github.com/tributary-live/tributary/transport/moqt"
-
 func decodeSubscribe(d *decoder) Message {
 	return &Subscribe{RequestID: d.varint("Request ID"), Track: d.trackName(), Params: d.params(KindSubscribe)}
 }
@@ -14,23 +12,27 @@ func encodeSubscribe(e *encoder, msg Message) {
 }
 
 func decodeSubscribeOK(d *decoder) Message {
-	return &SubscribeOK{Alias: d.varint("Track Alias"), Params: d.params(KindSubscribeOK), Properties: d.trackProperties()}
+	return &SubscribeOK{
+		RequestID: d.answerID(), Alias: d.varint("Track Alias"), Params: d.params(KindSubscribeOK), Properties: d.trackProperties(),
+	}
 }
 
 func encodeSubscribeOK(e *encoder, msg Message) {
 	m := msg.(*SubscribeOK)
+	e.answerID(m.RequestID)
 	e.varint(m.Alias)
 	e.params(KindSubscribeOK, &m.Params)
 	e.properties(m.Properties)
 }
 
 func decodeRequestUpdate(d *decoder) Message {
-	return &RequestUpdate{RequestID: d.varint("Request ID"), Params: d.params(KindRequestUpdate)}
+	return &RequestUpdate{RequestID: d.varint("Request ID"), Existing: d.answerID(), Params: d.params(KindRequestUpdate)}
 }
 
 func encodeRequestUpdate(e *encoder, msg Message) {
 	m := msg.(*RequestUpdate)
 	e.varint(m.RequestID)
+	e.answerID(m.Existing)
 	e.params(KindRequestUpdate, &m.Params)
 }
 
@@ -51,7 +53,7 @@ func encodePublish(e *encoder, msg Message) {
 }
 
 func decodePublishDone(d *decoder) Message {
-	m := &PublishDone{Code: moqt.DoneCode(d.varint("Status Code")), Streams: d.varint("Stream Count")}
+	m := &PublishDone{RequestID: d.answerID(), Code: d.doneCode("Status Code"), Streams: d.varint("Stream Count")}
 	if m.Streams == d.p.unknownStreams {
 		m.Streams = UnknownStreams
 	}
@@ -61,7 +63,8 @@ func decodePublishDone(d *decoder) Message {
 
 func encodePublishDone(e *encoder, msg Message) {
 	m := msg.(*PublishDone)
-	e.varint(uint64(m.Code))
+	e.answerID(m.RequestID)
+	e.doneCode(m.Code)
 	if m.Streams == UnknownStreams {
 		e.varint(e.p.unknownStreams)
 	} else {
@@ -79,4 +82,12 @@ func encodeTrackStatus(e *encoder, msg Message) {
 	e.varint(m.RequestID)
 	e.trackName(m.Track)
 	e.params(KindTrackStatus, &m.Params)
+}
+
+func decodePublishStateNotify(d *decoder) Message {
+	return &PublishStateNotify{Params: d.params(KindPublishStateNotify)}
+}
+
+func encodePublishStateNotify(e *encoder, msg Message) {
+	e.params(KindPublishStateNotify, &msg.(*PublishStateNotify).Params)
 }

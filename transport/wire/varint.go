@@ -1,6 +1,9 @@
 package wire
 
-import "math/bits"
+import (
+	"fmt"
+	"math/bits"
+)
 
 // AppendVarint appends v as a vi64 in the fewest bytes: the number of leading
 // one bits of the first byte is the number of bytes that follow it
@@ -60,15 +63,43 @@ func varintSize(v uint64) int {
 }
 
 // The methods below are where a draft's form of integers is chosen. Nothing
-// else in the package calls the functions above.
+// else in the package calls the functions above, or those for QUIC's integers.
 
-func (p *Profile) appendVarint(b []byte, v uint64) []byte { return AppendVarint(b, v) }
+func (p *Profile) appendVarint(b []byte, v uint64) []byte {
+	if p.quicVarints {
+		return appendQUICVarint(b, v)
+	}
+	return AppendVarint(b, v)
+}
 
-func (p *Profile) parseVarint(b []byte) (v uint64, n int) { return ParseVarint(b) }
+func (p *Profile) parseVarint(b []byte) (v uint64, n int) {
+	if p.quicVarints {
+		return parseQUICVarint(b)
+	}
+	return ParseVarint(b)
+}
 
-func (p *Profile) varintLen(first byte) int { return varintLen(first) }
+func (p *Profile) varintLen(first byte) int {
+	if p.quicVarints {
+		return quicVarintLen(first)
+	}
+	return varintLen(first)
+}
 
-func (p *Profile) varintSize(v uint64) int { return varintSize(v) }
+func (p *Profile) varintSize(v uint64) int {
+	if p.quicVarints {
+		return quicVarintSize(v)
+	}
+	return varintSize(v)
+}
+
+// checkVarint fails if the draft cannot carry v.
+func (p *Profile) checkVarint(field string, v uint64) error {
+	if p.quicVarints && v > maxQUICVarint {
+		return fmt.Errorf("wire: %s %d is too large for %v", field, v, p.version)
+	}
+	return nil
+}
 
 // readVarint reads an integer from a stream. It returns io.EOF only if the
 // stream ended before its first byte.
