@@ -45,7 +45,7 @@ func (s *Session) serveUni(st ReceiveStream, got chan<- *wire.Setup) {
 	}
 	var we *wire.Error
 	switch {
-	case err == nil, s.ctx.Err() != nil:
+	case err == nil, s.over():
 	case errors.As(err, &we):
 		s.end(err)
 	case isTimeout(err):

@@ -229,29 +229,39 @@ func (n *NamespaceReader) Close() error {
 	return nil
 }
 
+// watch is a prefix that the peer watches by a request.
+type watch struct {
+	rs     *requestStream
+	prefix moqt.Namespace
+}
+
 // overlap takes the place of prefix among those the peer watches by requests of
-// one kind; it refuses one that is a prefix of another, or has it as prefix.
+// one kind; it refuses one that is a prefix of another, or has it as prefix. The
+// other may have been cancelled a moment ago, on its own stream.
 func (s *Session) overlap(rs *requestStream, prefix moqt.Namespace) bool {
-	s.mu.Lock()
-	for _, p := range s.prefixes[rs.kind] {
-		if p.HasPrefix(prefix) || prefix.HasPrefix(p) {
+	for {
+		s.mu.Lock()
+		i := slices.IndexFunc(s.watches, func(w watch) bool {
+			return w.rs.kind == rs.kind && w.rs.ctx.Err() == nil && (w.prefix.HasPrefix(prefix) || prefix.HasPrefix(w.prefix))
+		})
+		if i < 0 {
+			s.watches = append(s.watches, watch{rs, prefix})
 			s.mu.Unlock()
-			rs.reject(moqt.RequestPrefixOverlap, fmt.Sprintf("the prefix overlaps with %v, which is watched on this session", p), -1)
+			return false
+		}
+		other := s.watches[i]
+		s.mu.Unlock()
+		if !rs.outlives(other.rs) {
+			rs.reject(moqt.RequestPrefixOverlap, fmt.Sprintf("the prefix overlaps with %v, which is watched on this session", other.prefix), -1)
 			return true
 		}
 	}
-	s.prefixes[rs.kind] = append(s.prefixes[rs.kind], prefix)
-	s.mu.Unlock()
-	return false
 }
 
-func (s *Session) unwatch(rs *requestStream, prefix moqt.Namespace) {
+func (s *Session) unwatch(rs *requestStream) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	list := s.prefixes[rs.kind]
-	if i := slices.Index(list, prefix); i >= 0 {
-		s.prefixes[rs.kind] = slices.Delete(list, i, i+1)
-	}
+	s.watches = slices.DeleteFunc(s.watches, func(w watch) bool { return w.rs == rs })
 }
 
 // WatchRequest is the peer's wish to know the namespaces under a prefix
@@ -265,7 +275,7 @@ func (s *Session) serveWatch(rs *requestStream, m *wire.SubscribeNamespace) {
 	if s.reserved(rs, m.Prefix) || s.overlap(rs, m.Prefix) {
 		return
 	}
-	defer s.unwatch(rs, m.Prefix)
+	defer s.unwatch(rs)
 	if s.offer(rs, &WatchRequest{incoming{rs}, m.Prefix}) {
 		s.hold(rs)
 	}
@@ -324,6 +334,9 @@ func (w *NamespaceWriter) Remove(ns moqt.Namespace) error {
 
 // inTurn calls f when it is this caller's turn.
 func (w *NamespaceWriter) inTurn(f func() error) error {
+	if w.rs.ctx.Err() != nil {
+		return w.rs.endOf(nil)
+	}
 	select {
 	case w.turn <- struct{}{}:
 	case <-w.rs.ctx.Done():

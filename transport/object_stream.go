@@ -94,7 +94,7 @@ func (o *objectStream) failed(err error) error {
 	case isTimeout(err):
 		o.s.fail(moqt.SessionDataStreamTimeout, "an object made no progress for %v", o.s.cfg.Limits.StallTimeout)
 	}
-	if o.s.ctx.Err() != nil {
+	if o.s.over() {
 		return o.s.cause()
 	}
 	return err

@@ -34,7 +34,7 @@ type requestStream struct {
 	mu      sync.Mutex          // guards what follows
 	updates []chan wire.Message // REQUEST_UPDATEs of ours that wait for an answer
 	decided bool                // replied is closed, or will be
-	closed  bool                // our half ended well
+	closed  bool                // our half has ended, or is about to
 	late    *time.Timer         // ends the wait for the peer's end; nil before linger
 }
 
@@ -111,7 +111,7 @@ func isStopped(err error) bool {
 
 // mayRequest reports why no request may be sent any more.
 func (s *Session) mayRequest() error {
-	if s.ctx.Err() != nil {
+	if s.over() {
 		return s.cause()
 	}
 	select {
@@ -125,7 +125,7 @@ func (s *Session) mayRequest() error {
 // sessionOr returns why the session ended if it has, the cause of ctx if that
 // has ended, and else err.
 func (s *Session) sessionOr(ctx context.Context, err error) error {
-	if s.ctx.Err() != nil {
+	if s.over() {
 		return s.cause()
 	}
 	if ctx.Err() != nil {
@@ -221,7 +221,7 @@ func (rs *requestStream) write(m wire.Message, last bool, before func()) error {
 	}
 	defer func() { <-rs.turn }()
 	if rs.isClosed() {
-		return ErrClosed
+		return rs.endOf(ErrClosed)
 	}
 	if before != nil {
 		before()
@@ -333,12 +333,12 @@ func (rs *requestStream) linger() {
 func (rs *requestStream) abort(code moqt.StreamCode, cause error) {
 	rs.mu.Lock()
 	closed, late := rs.closed, rs.late
+	rs.closed = true // those who are woken end our half no more, so the code is told
 	rs.mu.Unlock()
-	// Before the rest, which wakes those who would end our half without a code.
+	rs.cancel(cause)
 	if !closed {
 		rs.st.CancelWrite(code)
 	}
-	rs.cancel(cause)
 	rs.st.CancelRead(code)
 	if late != nil {
 		late.Stop()
@@ -363,6 +363,22 @@ func (rs *requestStream) refuse(m *wire.RequestError) error {
 	rs.cancel(&RequestError{Code: m.Code, Reason: m.Reason})
 	rs.st.CancelRead(moqt.StreamCancelled)
 	return err
+}
+
+// outlives waits a moment for other to end, and reports whether it has. A peer
+// that cancels one request and makes another that does not go with it does so on
+// two streams, which can be seen in either order.
+func (rs *requestStream) outlives(other *requestStream) bool {
+	const soon = 250 * time.Millisecond
+	late := time.NewTimer(soon)
+	defer late.Stop()
+	select {
+	case <-other.ctx.Done():
+		return true
+	case <-rs.ctx.Done():
+	case <-late.C:
+	}
+	return false
 }
 
 // stopped ends the request of a peer that has stopped our half of its stream,
@@ -440,7 +456,7 @@ func (rs *requestStream) follow(handle func(wire.Message) error) error {
 // known, or by err, which is what reading or writing returned.
 func (rs *requestStream) endOf(err error) error {
 	switch {
-	case rs.s.ctx.Err() != nil:
+	case rs.s.over():
 		return rs.s.cause()
 	case rs.ctx.Err() != nil:
 		return context.Cause(rs.ctx)

@@ -39,7 +39,7 @@ type Session struct {
 	requests  chan Request
 	nextID    atomic.Uint64
 	sched     sched
-	ending    atomic.Bool // end has been called
+	why       atomic.Pointer[endReason] // set when this end begins to end the session
 
 	mu          sync.Mutex // guards what follows
 	peerIDs     idSet
@@ -53,7 +53,7 @@ type Session struct {
 	subscribes  map[uint64]*TrackWriter         // the same by request id; nil while a SUBSCRIBE has only just come
 	fetches     map[uint64]*FetchReader         // our FETCHes by request id
 	nextAlias   uint64
-	prefixes    map[wire.Kind][]moqt.Namespace // prefixes the peer watches, by kind of request
+	watches     []watch // prefixes that the peer watches
 	goawaySent  bool
 	goawayRecv  *Goaway
 	goawayEvent chan struct{} // closed when goawayRecv is set
@@ -88,7 +88,6 @@ func NewSession(ctx context.Context, conn Conn, c *Config) (*Session, error) {
 		writers:     make(map[moqt.TrackName]*TrackWriter),
 		subscribes:  make(map[uint64]*TrackWriter),
 		fetches:     make(map[uint64]*FetchReader),
-		prefixes:    make(map[wire.Kind][]moqt.Namespace),
 		goawayEvent: make(chan struct{}),
 	}
 	if info.RemoteAddr != nil {
@@ -100,7 +99,12 @@ func NewSession(ctx context.Context, conn Conn, c *Config) (*Session, error) {
 	} else {
 		s.nextID.Store(1)
 	}
-	stopConn := context.AfterFunc(conn.Context(), func() { s.cancel(context.Cause(conn.Context())) })
+	stopConn := context.AfterFunc(conn.Context(), func() {
+		if why := s.why.Load(); why != nil {
+			s.cancel(why.err)
+		}
+		s.cancel(context.Cause(conn.Context()))
+	})
 
 	setupCtx, cancel := context.WithTimeoutCause(ctx, cfg.Limits.SetupTimeout,
 		&SessionError{Code: moqt.SessionControlMessageTimeout, Reason: "no SETUP within " + cfg.Limits.SetupTimeout.String()})
@@ -108,8 +112,8 @@ func NewSession(ctx context.Context, conn Conn, c *Config) (*Session, error) {
 	if err := s.start(setupCtx); err != nil {
 		stopConn()
 		switch {
-		case s.ctx.Err() != nil:
-			err = context.Cause(s.ctx)
+		case s.over():
+			err = s.reason()
 		case setupCtx.Err() != nil:
 			err = context.Cause(setupCtx)
 		}
@@ -216,9 +220,24 @@ func (s *Session) CloseWithError(code moqt.SessionCode, reason string) error {
 	return nil
 }
 
-// cause returns why the session ended; ErrClosed if this end closed it well.
+// endReason is why this end ends the session.
+type endReason struct{ err error }
+
+// over reports whether the session has ended, or is about to: its connection
+// may be closed a moment before its context is.
+func (s *Session) over() bool { return s.why.Load() != nil || s.ctx.Err() != nil }
+
+// reason returns why the session is over.
+func (s *Session) reason() error {
+	if s.ctx.Err() != nil {
+		return context.Cause(s.ctx)
+	}
+	return s.why.Load().err
+}
+
+// cause is reason for a caller's eyes: ErrClosed if this end closed it well.
 func (s *Session) cause() error {
-	err := context.Cause(s.ctx)
+	err := s.reason()
 	var se *SessionError
 	if errors.As(err, &se) && !se.Remote && se.Code == moqt.SessionNoError {
 		return ErrClosed
@@ -227,9 +246,15 @@ func (s *Session) cause() error {
 }
 
 // end turns the first error of any of the session's goroutines into the code
-// the connection is closed with. It is the one place that does.
+// the connection is closed with. It is the one place that does. The connection
+// goes first: goroutines that see the context end cancel their streams, which
+// the peer must not take for the end of those alone.
 func (s *Session) end(err error) {
-	if err == nil || s.ctx.Err() != nil || !s.ending.CompareAndSwap(false, true) {
+	if err == nil || s.ctx.Err() != nil {
+		return
+	}
+	if s.conn.Context().Err() != nil { // the peer was first
+		s.cancel(context.Cause(s.conn.Context()))
 		return
 	}
 	var se *SessionError
@@ -241,15 +266,20 @@ func (s *Session) end(err error) {
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		se = &SessionError{Code: moqt.SessionNoError, Reason: "given up"}
 	default: // the connection's own
-		s.cancel(err)
-		s.conn.CloseWithError(moqt.SessionInternalError, err.Error())
+		if s.why.CompareAndSwap(nil, &endReason{err}) {
+			s.conn.CloseWithError(moqt.SessionInternalError, err.Error())
+			s.cancel(err)
+		}
 		return
+	}
+	if !s.why.CompareAndSwap(nil, &endReason{se}) {
+		return // another goroutine was first
 	}
 	if !se.Remote && se.Code != moqt.SessionNoError {
 		s.log.Info("session failed", "err", se)
 	}
-	s.cancel(se)
 	s.conn.CloseWithError(se.Code, se.Reason)
+	s.cancel(se)
 }
 
 func (s *Session) fail(code moqt.SessionCode, format string, args ...any) error {

@@ -3,6 +3,7 @@ package transport
 import (
 	"io"
 	"sync"
+	"sync/atomic"
 
 	"github.com/tributary-live/tributary/transport/moqt"
 	"github.com/tributary-live/tributary/transport/wire"
@@ -17,6 +18,7 @@ type SubgroupReader struct {
 	objects wire.SubgroupObjects
 	first   *wire.ObjectHeader // of the first object, if it was read for the subgroup's id
 	err     error              // sticky
+	stopped atomic.Pointer[StreamError]
 	once    sync.Once
 	queued  bool // guarded by track.mu
 }
@@ -43,8 +45,8 @@ func (r *SubgroupReader) NextObject() (moqt.Object, io.Reader, error) {
 // Next is NextObject for those who read the payload by [SubgroupReader.Read]:
 // it returns the payload's size in bytes.
 func (r *SubgroupReader) Next() (moqt.Object, int64, error) {
-	if r.err != nil {
-		return moqt.Object{}, 0, r.err
+	if err := r.over(); err != nil {
+		return moqt.Object{}, 0, err
 	}
 	if err := r.next(); err != nil {
 		return moqt.Object{}, 0, r.end(err)
@@ -71,8 +73,8 @@ func (r *SubgroupReader) nextHeader() (wire.ObjectHeader, error) {
 
 // Read reads of the current object's payload. It returns io.EOF at its end.
 func (r *SubgroupReader) Read(p []byte) (int, error) {
-	if r.err != nil {
-		return 0, r.err
+	if err := r.over(); err != nil {
+		return 0, err
 	}
 	n, err := r.read(p)
 	if err != nil && err != io.EOF {
@@ -94,6 +96,14 @@ func (r *SubgroupReader) ReadObject() (moqt.Object, error) {
 	return o, nil
 }
 
+// over returns why there is nothing more to read, also of what is buffered.
+func (r *SubgroupReader) over() error {
+	if err := r.stopped.Load(); err != nil {
+		return err
+	}
+	return r.err
+}
+
 // end records why the stream gives no more objects.
 func (r *SubgroupReader) end(err error) error {
 	r.err = r.failed(err)
@@ -104,6 +114,7 @@ func (r *SubgroupReader) end(err error) error {
 // Cancel asks the publisher to stop the stream. It may be called concurrently
 // with the other methods, which then fail.
 func (r *SubgroupReader) Cancel(code moqt.StreamCode) {
+	r.stopped.CompareAndSwap(nil, &StreamError{Code: code})
 	r.once.Do(func() { r.track.closed(r) })
 	r.src.CancelRead(code)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -39,6 +40,7 @@ type SubscriptionState struct {
 	Order    moqt.GroupOrder
 	// Start and End bound the locations to be sent; End.Object is
 	// moqt.WholeGroup, and End.Group the largest number where there is no end.
+	// End is before Start where nothing can come.
 	Start, End moqt.Location
 	// NewGroup counts the subscriber's NEW_GROUP_REQUESTs; NewGroupValue is the
 	// last one's.
@@ -177,29 +179,20 @@ func (s *Session) leave(t *TrackWriter) {
 }
 
 // enterSoon is enter for a subscriber that may have cancelled a subscription to
-// the same track a moment ago: its cancel and its new request are on different
-// streams and can be seen in either order.
+// the same track a moment ago.
 func (s *Session) enterSoon(t *TrackWriter) bool {
-	const soon = 250 * time.Millisecond
 	if s.enter(t) {
 		return true
 	}
 	s.mu.Lock()
 	old := s.writers[t.name]
-	var over <-chan struct{}
-	if old != nil && old.established {
-		over = old.rs.ctx.Done()
+	var rs *requestStream
+	if old != nil && (old.established || old.rs != nil && !old.rs.ours) {
+		rs = old.rs
 	}
 	s.mu.Unlock()
-	if over != nil {
-		late := time.NewTimer(soon)
-		defer late.Stop()
-		select {
-		case <-over:
-			s.leave(old)
-		case <-t.rs.ctx.Done():
-		case <-late.C:
-		}
+	if rs != nil && t.rs.outlives(rs) {
+		s.leave(old)
 	}
 	return s.enter(t)
 }
@@ -331,15 +324,22 @@ func (t *TrackWriter) resolveLocked(f moqt.Filter, largest moqt.Location, some b
 	start, end := moqt.Location{}, endless
 	switch f.Kind {
 	case moqt.FilterLargestObject:
-		if some {
+		switch {
+		case !some:
+		case largest.Object < math.MaxUint64:
 			start = moqt.Location{Group: largest.Group, Object: largest.Object + 1}
-			if largest.Object == ^uint64(0) {
-				start = moqt.Location{Group: largest.Group + 1}
-			}
+		case largest.Group < math.MaxUint64:
+			start = moqt.Location{Group: largest.Group + 1}
+		default:
+			start, end = endless, moqt.Location{} // there is nothing after it
 		}
 	case moqt.FilterNextGroup:
-		if some {
+		switch {
+		case !some:
+		case largest.Group < math.MaxUint64:
 			start = moqt.Location{Group: largest.Group + 1}
+		default:
+			start, end = endless, moqt.Location{}
 		}
 	case moqt.FilterAbsoluteStart:
 		start = f.Start

@@ -85,7 +85,7 @@ func (s *Session) serveTracks(rs *requestStream, m *wire.SubscribeTracks) {
 	if s.reserved(rs, m.Prefix) || s.overlap(rs, m.Prefix) {
 		return
 	}
-	defer s.unwatch(rs, m.Prefix)
+	defer s.unwatch(rs)
 	if s.offer(rs, &TracksRequest{incoming{rs}, m.Prefix, m.Params.Forward.Or(true)}) {
 		s.hold(rs)
 	}

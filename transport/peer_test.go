@@ -1,0 +1,214 @@
+package transport_test
+
+import (
+	"encoding/hex"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tributary-live/tributary/transport"
+	"github.com/tributary-live/tributary/transport/moqt"
+	"github.com/tributary-live/tributary/transport/transporttest"
+	"github.com/tributary-live/tributary/transport/wire"
+)
+
+// peer is the other end of a session under test: it writes what it likes.
+type peer struct {
+	t       *testing.T
+	conn    transport.Conn
+	profile *wire.Profile
+	control transport.SendStream
+	streams map[transport.ReceiveStream]*wire.Reader
+}
+
+// rawPeer returns a peer that has not said anything.
+func rawPeer(t *testing.T, conn transport.Conn) *peer {
+	profile, ok := wire.ProfileFor(moqt.Draft18)
+	if !ok {
+		t.Fatal("no profile of draft-18")
+	}
+	return &peer{t: t, conn: conn, profile: profile, streams: make(map[transport.ReceiveStream]*wire.Reader)}
+}
+
+// newPeer returns a peer that has sent a SETUP as it should.
+func newPeer(t *testing.T, conn transport.Conn) *peer {
+	t.Helper()
+	p := rawPeer(t, conn)
+	setup := &wire.Setup{Implementation: "hostile"}
+	if i := conn.Info(); i.Client && !i.WebTransport {
+		setup.Path, setup.Authority = wire.Some("/"), wire.Some("pipe.test")
+	}
+	p.control = p.uni(p.bytes(setup))
+	return p
+}
+
+// against makes a session with a peer that has sent its SETUP. The session is
+// the server's end.
+func against(t *testing.T, c *transport.Config, o *transporttest.PipeOptions) (*transport.Session, *peer) {
+	t.Helper()
+	client, server := transporttest.Pipe(t, o)
+	p := newPeer(t, client)
+	s, err := transport.NewSession(t.Context(), server, c)
+	if err != nil {
+		t.Fatalf("NewSession() = %v", err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s, p
+}
+
+// againstServer is against with the session at the client's end.
+func againstServer(t *testing.T, c *transport.Config) (*transport.Session, *peer) {
+	t.Helper()
+	client, server := transporttest.Pipe(t, nil)
+	p := newPeer(t, server)
+	s, err := transport.NewSession(t.Context(), client, c)
+	if err != nil {
+		t.Fatalf("NewSession() = %v", err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s, p
+}
+
+// bytes encodes messages.
+func (p *peer) bytes(messages ...wire.Message) (b []byte) {
+	p.t.Helper()
+	for _, m := range messages {
+		var err error
+		if b, err = p.profile.AppendMessage(b, m); err != nil {
+			p.t.Fatalf("AppendMessage(%+v) = %v", m, err)
+		}
+	}
+	return b
+}
+
+// unhex decodes hex with spaces.
+func unhex(s string) []byte {
+	b, err := hex.DecodeString(strings.ReplaceAll(s, " ", ""))
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
+
+// uni opens a unidirectional stream and writes b to it.
+func (p *peer) uni(b []byte) transport.SendStream {
+	p.t.Helper()
+	st, err := p.conn.OpenUniStream(p.t.Context())
+	if err != nil {
+		p.t.Fatalf("OpenUniStream() = %v", err)
+	}
+	p.write(st, b)
+	return st
+}
+
+// bidi opens a request stream and writes b to it.
+func (p *peer) bidi(b []byte) transport.Stream {
+	p.t.Helper()
+	st, err := p.conn.OpenStream(p.t.Context())
+	if err != nil {
+		p.t.Fatalf("OpenStream() = %v", err)
+	}
+	p.write(st, b)
+	return st
+}
+
+// write writes b, which the session may have made impossible meanwhile.
+func (p *peer) write(st transport.SendStream, b []byte) {
+	p.t.Helper()
+	if _, err := st.Write(b); err != nil && p.conn.Context().Err() == nil && !isStreamError(err) {
+		p.t.Errorf("Write(%x) = %v", b, err)
+	}
+}
+
+func isStreamError(err error) bool {
+	_, ok := errors.AsType[*transport.StreamError](err)
+	return ok
+}
+
+func (p *peer) request(m wire.Message) transport.Stream {
+	p.t.Helper()
+	return p.bidi(p.bytes(m))
+}
+
+// accepted waits for a request of the session, and returns its stream and the
+// message it begins with.
+func (p *peer) accepted() (transport.Stream, wire.Message) {
+	p.t.Helper()
+	st, err := p.conn.AcceptStream(p.t.Context())
+	if err != nil {
+		p.t.Fatalf("AcceptStream() = %v", err)
+	}
+	return st, p.read(st, wire.On{})
+}
+
+// answer reads the first answer to a request of the peer.
+func (p *peer) answer(st transport.Stream, kind wire.Kind) wire.Message {
+	p.t.Helper()
+	return p.read(st, wire.On{Request: kind, Answers: kind})
+}
+
+// read reads the next message.
+func (p *peer) read(st transport.ReceiveStream, on wire.On) wire.Message {
+	p.t.Helper()
+	r := p.streams[st]
+	if r == nil {
+		r = wire.NewReader(st)
+		p.streams[st] = r
+	}
+	m, err := p.profile.ReadMessage(r, on)
+	if err != nil {
+		p.t.Fatalf("ReadMessage() = %v", err)
+	}
+	return m
+}
+
+// wantError reads a REQUEST_ERROR and the end of the stream.
+func (p *peer) wantError(st transport.Stream, kind wire.Kind, code moqt.RequestCode) {
+	p.t.Helper()
+	m, ok := p.answer(st, kind).(*wire.RequestError)
+	if !ok || m.Code != code {
+		p.t.Errorf("answer = %+v, want REQUEST_ERROR %v", m, code)
+	}
+	if b, err := io.ReadAll(p.streams[st]); len(b) > 0 || err != nil {
+		p.t.Errorf("after REQUEST_ERROR: %x, %v, want the end", b, err)
+	}
+}
+
+// wantReset reads a stream until it ends, which must be by a reset.
+func (p *peer) wantReset(st transport.ReceiveStream, code moqt.StreamCode) {
+	p.t.Helper()
+	_, err := io.Copy(io.Discard, st)
+	wantStream(p.t, "end of the stream", err, code)
+}
+
+// wantStopped waits until the session has stopped a stream of the peer.
+func (p *peer) wantStopped(st transport.SendStream, code moqt.StreamCode) {
+	p.t.Helper()
+	select {
+	case <-st.Context().Done():
+	case <-time.After(time.Minute):
+		p.t.Errorf("the stream is not stopped, want %v", code)
+		return
+	}
+	_, err := st.Write([]byte{0})
+	wantStream(p.t, "Write to a stopped stream", err, code)
+}
+
+// wantClosed waits until the session is closed with code.
+func (p *peer) wantClosed(code moqt.SessionCode) {
+	p.t.Helper()
+	select {
+	case <-p.conn.Context().Done():
+		wantSession(p.t, "the session's end", done(p.conn.Context()), code, true)
+	case <-time.After(time.Minute):
+		p.t.Errorf("the session is open, want it closed with %v", code)
+	}
+}
+
+func subscribe(id uint64) *wire.Subscribe { return &wire.Subscribe{RequestID: id, Track: clock} }
+
+func subscribeNamespace(id uint64, fields ...string) *wire.SubscribeNamespace {
+	return &wire.SubscribeNamespace{RequestID: id, Prefix: moqt.NS(fields...)}
+}
