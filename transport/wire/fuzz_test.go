@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/tributary-live/tributary/transport/moqt"
@@ -17,6 +19,9 @@ import (
 
 func fuzzProfile(draft byte) *Profile { return profiles[int(draft)%len(profiles)] }
 
+// fuzzDraft is the first argument that chooses p.
+func fuzzDraft(p *Profile) byte { return byte(slices.Index(profiles, p)) }
+
 // fuzzPlaces are where FuzzMessage reads, chosen by its second argument.
 var fuzzPlaces = []On{
 	{}, onControl, onSubscribe, onPublish, onFetch, onStatus, onUpdated, onWatch, onTracks,
@@ -26,19 +31,21 @@ var fuzzPlaces = []On{
 }
 
 func FuzzMessage(f *testing.F) {
-	seed := func(on On, b []byte) {
-		for place, p := range fuzzPlaces {
-			if p == on {
-				f.Add(byte(0), byte(place), b)
+	seed := func(p *Profile, on On, b []byte) {
+		for place, known := range fuzzPlaces {
+			if known == on {
+				f.Add(fuzzDraft(p), byte(place), b)
 			}
 		}
 	}
 	for _, test := range messageTests {
-		seed(test.on, unhex(f, test.hex))
+		seed(profile(f, test.version), test.on, unhex(f, test.hex))
 	}
-	eachVector(f, "messages", func(p *Profile, v *vector) { seed(v.on(f), v.bytes(f)) })
+	eachVector(f, "messages", func(p *Profile, v *vector) { seed(p, v.on(f), v.bytes(f)) })
 	for _, b := range mediamtxInputs(f) {
-		seed(On{}, b)
+		for _, p := range profiles {
+			seed(p, On{}, b)
+		}
 	}
 	f.Fuzz(func(t *testing.T, draft, place byte, b []byte) {
 		p, on := fuzzProfile(draft), fuzzPlaces[int(place)%len(fuzzPlaces)]
@@ -47,6 +54,9 @@ func FuzzMessage(f *testing.F) {
 			return
 		}
 		enc, err := p.AppendMessage(nil, m)
+		if err != nil && rangesOf(m).Check(math.MaxUint64) != nil {
+			return // a request that is to be refused
+		}
 		if err != nil {
 			t.Fatalf("%+v does not encode: %v", m, err)
 		}
@@ -57,10 +67,20 @@ func FuzzMessage(f *testing.F) {
 	})
 }
 
+// rangesOf returns all range filters of m.
+func rangesOf(m Message) moqt.RangeFilters {
+	params := reflect.ValueOf(m).Elem().FieldByName("Params")
+	if !params.IsValid() {
+		return nil
+	}
+	p := params.Interface().(Params)
+	return slices.Concat(p.Ranges, p.Fill.Value.Ranges)
+}
+
 func FuzzSetup(f *testing.F) {
 	eachVector(f, "messages", func(p *Profile, v *vector) {
 		if rest, ok := bytes.CutPrefix(v.bytes(f), []byte{0xaf, 0}); ok {
-			f.Add(byte(0), rest)
+			f.Add(fuzzDraft(p), rest)
 		}
 	})
 	f.Fuzz(func(t *testing.T, draft byte, b []byte) {
@@ -81,7 +101,7 @@ func FuzzSetup(f *testing.F) {
 }
 
 func FuzzSubgroupStream(f *testing.F) {
-	eachVector(f, "subgroups", func(p *Profile, v *vector) { f.Add(byte(0), v.bytes(f)) })
+	eachVector(f, "subgroups", func(p *Profile, v *vector) { f.Add(fuzzDraft(p), v.bytes(f)) })
 	f.Fuzz(func(t *testing.T, draft byte, b []byte) {
 		p := fuzzProfile(draft)
 		// What came before an error is encoded as well.
@@ -102,7 +122,7 @@ func FuzzSubgroupStream(f *testing.F) {
 
 func FuzzFetchStream(f *testing.F) {
 	eachVector(f, "fetches", func(p *Profile, v *vector) {
-		f.Add(byte(0), v.groupOrder() == moqt.Descending, false, v.bytes(f))
+		f.Add(fuzzDraft(p), v.groupOrder() == moqt.Descending, false, v.bytes(f))
 	})
 	f.Fuzz(func(t *testing.T, draft byte, descending, gapLength bool, b []byte) {
 		p, order := fuzzProfile(draft), moqt.Ascending
@@ -125,7 +145,7 @@ func FuzzFetchStream(f *testing.F) {
 }
 
 func FuzzDatagram(f *testing.F) {
-	eachVector(f, "datagrams", func(p *Profile, v *vector) { f.Add(byte(0), v.bytes(f)) })
+	eachVector(f, "datagrams", func(p *Profile, v *vector) { f.Add(fuzzDraft(p), v.bytes(f)) })
 	f.Fuzz(func(t *testing.T, draft byte, b []byte) {
 		p := fuzzProfile(draft)
 		d, padding, err := p.ParseDatagram(b)

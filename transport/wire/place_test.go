@@ -1,8 +1,11 @@
 package wire
 
 import (
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/tributary-live/tributary/transport/moqt"
 )
 
 // TestPlaces walks every kind of message through every place of a stream.
@@ -16,7 +19,7 @@ func TestPlaces(t *testing.T) {
 		{On{}, opens},
 		// What the side that opened the stream may say later.
 		{On{Request: KindSubscribe}, "REQUEST_UPDATE GOAWAY"},
-		{On{Request: KindPublish}, "REQUEST_UPDATE PUBLISH_DONE GOAWAY"},
+		{On{Request: KindPublish}, "REQUEST_UPDATE PUBLISH_DONE PUBLISH_STATE_NOTIFY GOAWAY"},
 		{On{Request: KindFetch}, "REQUEST_UPDATE GOAWAY"},
 		{On{Request: KindTrackStatus}, "GOAWAY"},
 		{On{Request: KindPublishNamespace}, "REQUEST_UPDATE GOAWAY"},
@@ -31,8 +34,8 @@ func TestPlaces(t *testing.T) {
 		{On{Request: KindSubscribeNamespace, Answers: KindSubscribeNamespace}, "REQUEST_OK REQUEST_ERROR GOAWAY"},
 		{On{Request: KindSubscribeTracks, Answers: KindSubscribeTracks}, "REQUEST_OK REQUEST_ERROR GOAWAY"},
 		// Either side, once that has come.
-		{On{Request: KindSubscribe, Answers: KindRequestUpdate}, "REQUEST_OK REQUEST_ERROR REQUEST_UPDATE PUBLISH_DONE GOAWAY"},
-		{On{Request: KindPublish, Answers: KindRequestUpdate}, "REQUEST_OK REQUEST_ERROR REQUEST_UPDATE PUBLISH_DONE GOAWAY"},
+		{On{Request: KindSubscribe, Answers: KindRequestUpdate}, "REQUEST_OK REQUEST_ERROR REQUEST_UPDATE PUBLISH_DONE PUBLISH_STATE_NOTIFY GOAWAY"},
+		{On{Request: KindPublish, Answers: KindRequestUpdate}, "REQUEST_OK REQUEST_ERROR REQUEST_UPDATE PUBLISH_DONE PUBLISH_STATE_NOTIFY GOAWAY"},
 		{On{Request: KindFetch, Answers: KindRequestUpdate}, "REQUEST_OK REQUEST_ERROR REQUEST_UPDATE GOAWAY"},
 		{On{Request: KindPublishNamespace, Answers: KindRequestUpdate}, "REQUEST_OK REQUEST_ERROR REQUEST_UPDATE GOAWAY"},
 		{On{Request: KindSubscribeNamespace, Answers: KindRequestUpdate}, "REQUEST_OK REQUEST_ERROR REQUEST_UPDATE NAMESPACE NAMESPACE_DONE GOAWAY"},
@@ -42,7 +45,7 @@ func TestPlaces(t *testing.T) {
 		for _, name := range strings.Fields(test.want) {
 			want[name] = true
 		}
-		for k := KindSetup; k <= KindRequestError; k++ {
+		for k := KindSetup; k < kindEnd; k++ {
 			if got := test.on.admits(k); got != want[k.String()] {
 				t.Errorf("%+v admits %v: %v, want %v", test.on, k, got, !got)
 			}
@@ -54,68 +57,122 @@ func TestPlaces(t *testing.T) {
 	}
 }
 
-// Every parameter is taken exactly where its definition says. The letters are
-// the messages of a row: see places below.
-func TestParameterPlaces(t *testing.T) {
-	places := []struct {
-		name string
-		on   On
-		kind Kind
-	}{
-		{"subscribe", On{}, KindSubscribe},
-		{"subscribe_ok", onSubscribe, KindSubscribeOK},
-		{"publish", On{}, KindPublish},
-		{"publish_ok", onPublish, KindRequestOK},
-		{"fetch", On{}, KindFetch},
-		{"fetch_ok", onFetch, KindFetchOK},
-		{"track_status", On{}, KindTrackStatus},
-		{"track_status_ok", onStatus, KindRequestOK},
-		{"publish_namespace", On{}, KindPublishNamespace},
-		{"publish_namespace_ok", On{Request: KindPublishNamespace, Answers: KindPublishNamespace}, KindRequestOK},
-		{"subscribe_namespace", On{}, KindSubscribeNamespace},
-		{"subscribe_namespace_ok", On{Request: KindSubscribeNamespace, Answers: KindSubscribeNamespace}, KindRequestOK},
-		{"subscribe_tracks", On{}, KindSubscribeTracks},
-		{"subscribe_tracks_ok", On{Request: KindSubscribeTracks, Answers: KindSubscribeTracks}, KindRequestOK},
-		{"update_ok", onUpdated, KindRequestOK},
-		{"update", On{Request: KindSubscribe}, KindRequestUpdate},
-		{"update_publish", On{Request: KindPublish}, KindRequestUpdate},
-		{"update_fetch", On{Request: KindFetch}, KindRequestUpdate},
-		{"update_publish_namespace", On{Request: KindPublishNamespace}, KindRequestUpdate},
-		{"update_namespace", On{Request: KindSubscribeNamespace}, KindRequestUpdate},
-		{"update_tracks", On{Request: KindSubscribeTracks}, KindRequestUpdate},
-	}
-	updates := " update update_publish update_fetch update_publish_namespace update_namespace update_tracks"
-	values := map[uint64][]byte{0x03: {2, 3, 0}, 0x09: {0, 0}, 0x21: {1, 2}, 0x22: {1}, 0x34: {0}}
-	for typ, want := range map[uint64]string{
-		0x02: "subscribe publish_ok" + updates,
-		0x03: "subscribe publish fetch track_status publish_namespace subscribe_namespace subscribe_tracks" + updates,
+// paramPlaces are the messages that may carry parameters, with the names that
+// the table below has for them.
+var paramPlaces = []struct {
+	name string
+	on   On
+	kind Kind
+}{
+	{"subscribe", On{}, KindSubscribe},
+	{"subscribe_ok", onSubscribe, KindSubscribeOK},
+	{"publish", On{}, KindPublish},
+	{"publish_ok", onPublish, KindRequestOK},
+	{"fetch", On{}, KindFetch},
+	{"fetch_ok", onFetch, KindFetchOK},
+	{"track_status", On{}, KindTrackStatus},
+	{"track_status_ok", onStatus, KindRequestOK},
+	{"publish_namespace", On{}, KindPublishNamespace},
+	{"publish_namespace_ok", On{Request: KindPublishNamespace, Answers: KindPublishNamespace}, KindRequestOK},
+	{"namespace", On{}, KindSubscribeNamespace},
+	{"namespace_ok", On{Request: KindSubscribeNamespace, Answers: KindSubscribeNamespace}, KindRequestOK},
+	{"tracks", On{}, KindSubscribeTracks},
+	{"tracks_ok", On{Request: KindSubscribeTracks, Answers: KindSubscribeTracks}, KindRequestOK},
+	{"update_ok", onUpdated, KindRequestOK},
+	{"update", On{Request: KindSubscribe}, KindRequestUpdate},
+	{"update_publish", On{Request: KindPublish}, KindRequestUpdate},
+	{"update_fetch", On{Request: KindFetch}, KindRequestUpdate},
+	{"update_publish_namespace", On{Request: KindPublishNamespace}, KindRequestUpdate},
+	{"update_namespace", On{Request: KindSubscribeNamespace}, KindRequestUpdate},
+	{"update_tracks", On{Request: KindSubscribeTracks}, KindRequestUpdate},
+	{"notify", onUpdated, KindPublishStateNotify},
+	{"fill", On{}, KindNone}, // inside FILL_PARAMETERS
+}
+
+const (
+	subscriptionUpdates = " update update_publish"
+	allUpdates          = subscriptionUpdates + " update_fetch update_publish_namespace update_namespace update_tracks"
+	allRequests         = "subscribe publish fetch track_status publish_namespace namespace tracks"
+	objectFilters       = "subscribe tracks fetch update_tracks" + subscriptionUpdates
+)
+
+// paramsTaken tells for each draft which parameter is taken where.
+var paramsTaken = map[moqt.Version]map[uint64]string{
+	moqt.Draft18: {
+		0x02: "subscribe publish_ok" + allUpdates,
+		0x03: allRequests + allUpdates,
 		0x04: "subscribe",
-		0x06: "subscribe publish_ok" + updates,
+		0x06: "subscribe publish_ok" + allUpdates,
 		0x08: "subscribe_ok publish publish_ok update_ok track_status_ok",
 		0x09: "subscribe_ok publish update_ok track_status_ok",
 		0x0A: "fetch",
-		0x10: "subscribe publish publish_ok subscribe_tracks update update_publish update_tracks",
-		0x20: "subscribe fetch publish_ok update update_publish update_fetch",
-		0x21: "subscribe publish_ok update update_publish",
+		0x10: "subscribe publish publish_ok tracks update_tracks" + subscriptionUpdates,
+		0x20: "subscribe fetch publish_ok update_fetch" + subscriptionUpdates,
+		0x21: "subscribe publish_ok" + subscriptionUpdates,
 		0x22: "subscribe fetch publish_ok",
-		0x32: "subscribe publish_ok update update_publish",
+		0x32: "subscribe publish_ok" + subscriptionUpdates,
 		0x34: "update_namespace update_tracks",
-		0x23: "", 0x25: "", 0x35: "", 0x00: "", // of other drafts, or of none
-	} {
-		value, ok := values[typ]
+	},
+	moqt.Draft19: {
+		0x02: "subscribe tracks publish_ok" + allUpdates,
+		0x03: allRequests + allUpdates,
+		0x04: "subscribe tracks",
+		0x06: "subscribe tracks publish_ok" + allUpdates,
+		0x08: "subscribe_ok publish publish_ok update_ok track_status_ok publish_namespace_ok namespace_ok tracks_ok",
+		0x09: "subscribe_ok publish update_ok track_status_ok",
+		0x0A: "fetch",
+		0x10: "subscribe publish publish_ok tracks update_tracks" + subscriptionUpdates,
+		0x20: "subscribe tracks fetch publish_ok update_fetch" + subscriptionUpdates,
+		0x21: "subscribe tracks publish_ok" + subscriptionUpdates,
+		0x22: "subscribe tracks fetch publish",
+		0x25: objectFilters + " publish_ok",
+		0x26: objectFilters + " publish_ok",
+		0x27: objectFilters + " publish_ok",
+		0x28: objectFilters + " publish_ok",
+		0x29: "tracks update_tracks",
+		0x32: "subscribe tracks publish_ok" + subscriptionUpdates,
+		0x34: "update_namespace update_tracks",
+	},
+}
+
+// Every parameter is taken exactly where its definition says, and those of other
+// drafts nowhere.
+func TestParameterPlaces(t *testing.T) {
+	for _, p := range profiles {
+		taken, ok := paramsTaken[p.version]
 		if !ok {
-			value = []byte{0}
+			t.Errorf("%v is not in the table", p.version)
 		}
-		for _, place := range places {
-			d := decoder{p: &draft18, on: place.on, b: append(AppendVarint([]byte{1}, typ), value...)}
-			d.params(place.kind)
-			taken := false
-			for _, name := range strings.Fields(want) {
-				taken = taken || name == place.name
-			}
-			if taken && (d.err != nil || len(d.b) > 0) || !taken && !isViolation(d.err) {
-				t.Errorf("parameter 0x%x in %s: %v, want it taken: %v", typ, place.name, d.err, taken)
+		for typ := range uint64(0x40) {
+			for _, place := range paramPlaces {
+				want := slices.Contains(strings.Fields(taken[typ]), place.name)
+				if err := takeParam(p, typ, place.on, place.kind); (err == nil) != want || err != nil && !isViolation(err) {
+					t.Errorf("%v: parameter 0x%x in %s: %v, want it taken: %v", p.version, typ, place.name, err, want)
+				}
 			}
 		}
 	}
+}
+
+// takeParam decodes a parameter of type typ in a message of kind k.
+func takeParam(p *Profile, typ uint64, on On, k Kind) error {
+	values := map[uint64][]byte{0x03: {2, 3, 0}, 0x09: {0, 0}, 0x21: {1, 2}, 0x22: {1}}
+	if p.filterForm < filterTagged {
+		values[0x21] = []byte{0}
+	}
+	value, ok := values[typ]
+	if !ok {
+		value = []byte{0}
+	}
+	d := decoder{p: p, on: on, b: append(AppendVarint([]byte{1}, typ), value...)}
+	if k == KindNone {
+		d.b = d.b[1:]
+		d.nextParam(new(Params), 0, true, inFill)
+	} else {
+		d.params(k)
+	}
+	if d.err == nil && len(d.b) > 0 {
+		d.err = violation("parameter", "%d bytes left", len(d.b))
+	}
+	return d.err
 }

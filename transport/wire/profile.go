@@ -58,11 +58,17 @@ type Profile struct {
 	gapLength bool
 }
 
-var profiles = []*Profile{&draft18}
+// profiles are those that exist, in order; the tests run for each. spoken are
+// those that sessions use: a draft is added when package transport does what it
+// asks for.
+var (
+	profiles = []*Profile{&draft18, &draft19}
+	spoken   = []*Profile{&draft18}
+)
 
 // ProfileFor returns the profile of draft v, and false if v is not spoken.
 func ProfileFor(v moqt.Version) (*Profile, bool) {
-	for _, p := range profiles {
+	for _, p := range spoken {
 		if p.version == v {
 			return p, true
 		}

@@ -16,11 +16,13 @@ import (
 	"github.com/tributary-live/tributary/transport/moqt"
 )
 
-// vector is one entry of testdata/<draft>/*.json. Those of messages were read
-// where On says; a canonical one is what our encoder makes of it.
+// vector is one entry of testdata/<draft>/*.json. It holds for that draft and
+// all later ones to Until. Those of messages were read where On says; a
+// canonical one is what our encoder makes of it.
 type vector struct {
-	ID string `json:"id"`
-	On *struct {
+	ID    string       `json:"id"`
+	Until moqt.Version `json:"until"`
+	On    *struct {
 		Control          bool
 		Request, Answers string
 	} `json:"on"`
@@ -67,26 +69,54 @@ func (v *vector) groupOrder() moqt.GroupOrder {
 	return moqt.OrderDefault
 }
 
+// vectorDrafts are the directories of vectors, and until which draft those
+// hold that do not say it themselves.
+var vectorDrafts = []struct{ from, until moqt.Version }{
+	{moqt.Draft16, moqt.Draft16}, {moqt.Draft18, moqt.Draft22}, {moqt.Draft19, moqt.Draft22}, {moqt.Draft20, moqt.Draft22}, {moqt.Draft22, moqt.Draft22},
+}
+
+// vectorFiles returns what is in the files of a draft whose names start with
+// prefix.
+func vectorFiles(t testing.TB, draft moqt.Version, prefix string) (vectors []*vector) {
+	files, err := filepath.Glob(filepath.Join("testdata", fmt.Sprintf("draft%d", draft), prefix+"*.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var list []*vector
+		if err := json.Unmarshal(b, &list); err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		vectors = append(vectors, list...)
+	}
+	return vectors
+}
+
 // eachVector calls f with the vectors of all drafts in files that start with
 // prefix.
 func eachVector(t testing.TB, prefix string, f func(p *Profile, v *vector)) {
-	for _, p := range profiles {
-		files, err := filepath.Glob(filepath.Join("testdata", fmt.Sprintf("draft%d", p.version), prefix+"*.json"))
-		if err != nil || len(files) == 0 {
-			t.Fatalf("%v has no vectors of %s (%v)", p.version, prefix, err)
+	count := make(map[moqt.Version]int)
+	for _, draft := range vectorDrafts {
+		for _, v := range vectorFiles(t, draft.from, prefix) {
+			until := draft.until
+			if v.Until != 0 {
+				until = v.Until
+			}
+			for _, p := range profiles {
+				if draft.from <= p.version && p.version <= until {
+					f(p, v)
+					count[p.version]++
+				}
+			}
 		}
-		for _, file := range files {
-			b, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			var vectors []*vector
-			if err := json.Unmarshal(b, &vectors); err != nil {
-				t.Fatalf("%s: %v", file, err)
-			}
-			for _, v := range vectors {
-				f(p, v)
-			}
+	}
+	for _, p := range profiles {
+		if count[p.version] == 0 {
+			t.Fatalf("%v has no vectors of %s", p.version, prefix)
 		}
 	}
 }
@@ -177,17 +207,25 @@ func TestDatagramVectors(t *testing.T) {
 // TestVectorCount keeps the vectors from being lost: a wrong pattern would pass
 // all the tests above.
 func TestVectorCount(t *testing.T) {
-	all, malformed := 0, 0
+	all, malformed := make(map[moqt.Version]int), make(map[moqt.Version]int)
+	seen := make(map[string]bool)
 	eachVector(t, "", func(p *Profile, v *vector) {
-		all++
+		all[p.version]++
 		if v.Error != "" {
-			malformed++
+			malformed[p.version]++
 		}
+		key := fmt.Sprint(p.version, v.Hex, v.on(t), v.Order)
+		if seen[key] {
+			t.Errorf("%v: vector %s is there twice", p.version, v.ID)
+		}
+		seen[key] = true
 		if v.Section == "" || v.Error == "" && v.Decoded == nil || strings.ToLower(v.Hex) != v.Hex {
 			t.Errorf("vector %s is incomplete", v.ID)
 		}
 	})
-	if all < 350 || malformed < 200 {
-		t.Errorf("%d vectors, %d of them malformed", all, malformed)
+	for _, p := range profiles {
+		if all[p.version] < 350 || malformed[p.version] < 200 {
+			t.Errorf("%v: %d vectors, %d of them malformed", p.version, all[p.version], malformed[p.version])
+		}
 	}
 }

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"encoding/hex"
+	"math"
 	"strconv"
 	"time"
 
@@ -31,6 +32,11 @@ func viewMessage(m Message) view {
 		if m.Implementation != "" {
 			v["implementation"] = m.Implementation
 		}
+		number := func(n uint64) any { return num(n) }
+		viewOpt(v, "max_request_id", m.MaxRequestID, number)
+		viewOpt(v, "max_filter_ranges", m.MaxFilterRanges, number)
+		viewOpt(v, "max_request_updates", m.MaxRequestUpdates, number)
+		viewFlags(v, map[string]bool{"server": m.Server})
 		viewProperties(v, "unknown", m.Unknown)
 	case *Goaway:
 		v["uri"], v["timeout_ms"] = m.URI, millis(m.Timeout)
@@ -39,31 +45,38 @@ func viewMessage(m Message) view {
 		v["request_id"], v["track"] = num(m.RequestID), m.Track.String()
 		viewParams(v, &m.Params)
 	case *SubscribeOK:
+		viewID(v, "request_id", m.RequestID)
 		v["alias"] = num(m.Alias)
 		viewParams(v, &m.Params)
 		viewProperties(v, "properties", m.Properties)
 	case *RequestUpdate:
 		v["request_id"] = num(m.RequestID)
+		viewID(v, "existing", m.Existing)
 		viewParams(v, &m.Params)
 	case *Publish:
 		v["request_id"], v["track"], v["alias"] = num(m.RequestID), m.Track.String(), num(m.Alias)
 		viewParams(v, &m.Params)
 		viewProperties(v, "properties", m.Properties)
 	case *PublishDone:
+		viewID(v, "request_id", m.RequestID)
 		v["code"], v["streams"], v["reason"] = m.Code.String(), num(m.Streams), m.Reason
 		if m.Streams == UnknownStreams {
 			v["streams"] = "unknown"
 		}
 	case *Fetch:
 		v["request_id"] = num(m.RequestID)
-		v["type"] = map[FetchKind]string{1: "standalone", 2: "relative_joining", 3: "absolute_joining"}[m.Type]
-		if m.Type == FetchStandalone {
+		v["type"] = map[FetchKind]string{1: "standalone", 2: "relative_joining", 3: "absolute_joining", 4: "relative"}[m.Type]
+		switch m.Type {
+		case FetchStandalone:
 			v["track"], v["start"], v["end"] = m.Track.String(), m.Start.String(), viewEnd(m.End)
-		} else {
+		case FetchRelative:
+			v["track"], v["filter"] = m.Track.String(), viewFilter(m.Filter)
+		default:
 			v["joining_id"], v["joining_start"] = num(m.JoiningID), num(m.JoiningStart)
 		}
 		viewParams(v, &m.Params)
 	case *FetchOK:
+		viewID(v, "request_id", m.RequestID)
 		v["end_of_track"], v["end"] = m.EndOfTrack, viewEnd(m.End)
 		viewParams(v, &m.Params)
 		viewProperties(v, "properties", m.Properties)
@@ -75,6 +88,7 @@ func viewMessage(m Message) view {
 		viewParams(v, &m.Params)
 	case *SubscribeNamespace:
 		v["request_id"], v["prefix"] = num(m.RequestID), m.Prefix.String()
+		viewFlags(v, map[string]bool{"tracks": m.Tracks})
 		viewParams(v, &m.Params)
 	case *SubscribeTracks:
 		v["request_id"], v["prefix"] = num(m.RequestID), m.Prefix.String()
@@ -86,14 +100,38 @@ func viewMessage(m Message) view {
 	case *PublishSkipped:
 		v["suffix"], v["name"] = m.Suffix.String(), m.Name
 	case *RequestOK:
+		viewID(v, "request_id", m.RequestID)
+		viewFlags(v, map[string]bool{"publish": m.Publish})
 		viewParams(v, &m.Params)
 		viewProperties(v, "properties", m.Properties)
 	case *RequestError:
+		viewID(v, "request_id", m.RequestID)
 		v["code"], v["reason"] = m.Code.String(), m.Reason
 		viewOpt(v, "retry_ms", m.Retry, func(d time.Duration) any { return millis(d) })
 		viewOpt(v, "redirect", m.Redirect, func(r Redirect) any { return view{"uri": r.URI, "track": r.Track.String()} })
+	case *PublishStateNotify:
+		viewParams(v, &m.Params)
+	case *MaxRequestID:
+		v["max"] = num(m.Max)
+	case *RequestsBlocked:
+		v["max"] = num(m.Max)
+	case *Unsubscribe:
+		v["request_id"] = num(m.RequestID)
+	case *FetchCancel:
+		v["request_id"] = num(m.RequestID)
+	case *PublishNamespaceDone:
+		v["request_id"] = num(m.RequestID)
+	case *PublishNamespaceCancel:
+		v["request_id"], v["code"], v["reason"] = num(m.RequestID), m.Code.String(), m.Reason
 	}
 	return v
+}
+
+// viewID writes an id that only some drafts have, and that is 0 in others.
+func viewID(v view, key string, id uint64) {
+	if id != 0 {
+		v[key] = num(id)
+	}
 }
 
 func viewOpt[T any](v view, key string, o Opt[T], value func(T) any) {
@@ -158,8 +196,43 @@ func viewParams(message view, p *Params) {
 	viewOpt(v, "order", p.Order, func(o moqt.GroupOrder) any { return []string{"default", "ascending", "descending"}[o] })
 	viewOpt(v, "new_group", p.NewGroup, func(n uint64) any { return num(n) })
 	viewOpt(v, "prefix", p.Prefix, func(n moqt.Namespace) any { return n.String() })
+	viewOpt(v, "include_properties", p.IncludeProperties, func(f bool) any { return f })
+	viewRanges(v, p.Ranges)
+	viewOpt(v, "fill", p.Fill, func(f FillParameters) any {
+		inner := view{}
+		viewParams(inner, &Params{FillTimeout: f.Timeout, Priority: f.Priority, Filter: f.Filter, Order: f.Order, Ranges: f.Ranges})
+		if inner["params"] == nil {
+			return view{}
+		}
+		return inner["params"]
+	})
 	if len(v) > 0 {
 		message["params"] = v
+	}
+}
+
+func viewRanges(v view, filters moqt.RangeFilters) {
+	var list []any
+	for _, f := range filters {
+		e := view{"field": f.Field.String()}
+		if len(f.Ranges) > 0 {
+			e["set"] = num(f.Set)
+			if ofProperty(f.Field) {
+				e["property"] = num(f.Property)
+			}
+			ranges := ""
+			for _, r := range f.Ranges {
+				ranges += " " + num(r.First) + "-"
+				if r.Last != math.MaxUint64 {
+					ranges += num(r.Last)
+				}
+			}
+			e["ranges"] = ranges[1:]
+		}
+		list = append(list, e)
+	}
+	if list != nil {
+		v["ranges"] = list
 	}
 }
 
@@ -173,6 +246,10 @@ func viewFilter(f moqt.Filter) any {
 		return view{"kind": "absolute_start", "start": f.Start.String()}
 	case moqt.FilterAbsoluteRange:
 		return view{"kind": "absolute_range", "start": f.Start.String(), "end_group": num(f.EndGroup)}
+	case moqt.FilterAbsoluteEnd:
+		return view{"kind": "absolute_end", "start": f.Start.String(), "end_group": num(f.EndGroup), "end_object": num(f.EndObject)}
+	case moqt.FilterRelative:
+		return view{"kind": "relative", "groups": num(f.Groups)}
 	}
 	return view{"kind": "none"}
 }
@@ -203,7 +280,7 @@ func viewFetch(s *fetchStream) view {
 		f := &s.objects[i]
 		o := view{"location": f.Location.String()}
 		if f.Gap != GapNone {
-			o["gap"] = map[GapKind]string{GapNonExistent: "non-existent", GapUnknown: "unknown"}[f.Gap]
+			o["gap"] = map[GapKind]string{GapNonExistent: "non-existent", GapUnknown: "unknown", GapTimedOut: "timed-out"}[f.Gap]
 		} else {
 			o["subgroup"], o["priority"], o["payload"] = num(f.Subgroup), num(f.Priority), hex.EncodeToString(s.payloads[i])
 			viewFlags(o, map[string]bool{"datagram": f.Datagram})
