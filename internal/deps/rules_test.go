@@ -56,7 +56,7 @@ dev/cluster               : internal/devcert |
 dev/mkcert                : internal/devcert |
 dev/stamp                 : |
 docs                      : | relay relay/cache transport transport/moqt transport/wire internal/app api api/redisstore go-yaml
-e2e                       : | internal/devcert
+e2e                       : | internal/devcert quic-go
 interop                   : transport transport/moqt internal/devcert | relay pub sub
 `
 
