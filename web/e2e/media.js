@@ -2,32 +2,20 @@
 // and objects, for any number of readers.
 
 import { spawn } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { codecOf, readStream } from './fmp4.js';
-
-const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 /** The arguments with which the project shows ffmpeg for live publishing. */
 export function ffmpegArgs({ audio = true, width = 640, height = 360, gop = 30 } = {}) {
   return [
-    '-hide_banner', '-loglevel', 'error', '-nostats', '-fflags', 'nobuffer',
+    '-hide_banner', '-loglevel', 'error', '-nostats',
     '-f', 'rawvideo', '-pix_fmt', 'yuv420p', '-s', `${width}x${height}`, '-r', '30', '-i', 'pipe:0',
-    ...(audio ? ['-re', '-f', 'lavfi', '-i', 'sine=frequency=440:sample_rate=48000'] : []),
+    // Not by -re: its clock starts when the input is opened, after the picture's,
+    // and every picture would wait for the sound of its own time.
+    ...(audio ? ['-f', 'lavfi', '-i', 'sine=frequency=440:sample_rate=48000'] : []),
     '-c:v', 'libx264', '-preset', 'veryfast', '-tune', 'zerolatency', '-g', String(gop), '-bf', '0', '-pix_fmt', 'yuv420p',
     ...(audio ? ['-c:a', 'aac', '-b:a', '96k'] : []),
-    '-f', 'mp4', '-flush_packets', '1', '-movflags', 'cmaf+separate_moof+delay_moov+skip_trailer+frag_every_frame', 'pipe:1',
+    '-f', 'mp4', '-movflags', 'cmaf+separate_moof+delay_moov+skip_trailer+frag_every_frame', 'pipe:1',
   ];
-}
-
-/** Builds dev/stamp once. @returns {Promise<string>} the path of the binary */
-export async function buildStamp() {
-  const out = fileURLToPath(new URL('node_modules/.cache/stamp', new URL('../', import.meta.url)));
-  await new Promise((resolve, reject) => {
-    const go = spawn('go', ['build', '-o', out, './dev/stamp'], { cwd: ROOT, stdio: ['ignore', 'ignore', 'inherit'] });
-    go.on('error', reject);
-    go.on('exit', (code) => (code === 0 ? resolve(undefined) : reject(new Error(`go build: exit ${code}`))));
-  });
-  return out;
 }
 
 /** One run of a publisher: chunks with group and object ids, as they come out of ffmpeg. */
@@ -37,7 +25,7 @@ export class Source {
   #ids = new Map();
   #video = null;
 
-  /** @param {string} stamp path of the stamp binary */
+  /** @param {string} stamp path of the program stamp */
   constructor(stamp, { firstGroup = Date.now(), ...options } = {}) {
     this.group = firstGroup - 1;
     this.generator = spawn(stamp, [], { stdio: ['ignore', 'pipe', 'inherit'] });

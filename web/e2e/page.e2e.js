@@ -6,7 +6,8 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { openBrowser } from './browser.js';
-import { Source, buildStamp } from './media.js';
+import { Source } from './media.js';
+import { program } from './programs.js';
 import { serve } from './server.js';
 
 const skip = !existsSync(process.env.CHROMIUM ?? '/usr/bin/chromium') && 'no Chromium';
@@ -41,7 +42,7 @@ test('an empty relay says so', { skip }, async () => {
 
 test('the only broadcast is played at once', { skip }, async () => {
   const { page } = browser;
-  state.source = new Source(await buildStamp());
+  state.source = new Source(await program('stamp'));
   await page.evaluate(() => void publish(['live', 'cam one']));
   await until(() => document.querySelector('moq-player')?.state === 'live');
   assert.deepEqual([await listed(), await src()], [['live / cam one'], '/live/cam%20one']);

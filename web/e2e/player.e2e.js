@@ -8,7 +8,8 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { openBrowser } from './browser.js';
-import { Source, buildStamp } from './media.js';
+import { Source } from './media.js';
+import { program } from './programs.js';
 import { serve } from './server.js';
 import { median, sampleAges } from './stamp.js';
 
@@ -20,7 +21,7 @@ let browser;
 
 before(async () => {
   if (skip) return;
-  stamp = await buildStamp();
+  stamp = await program('stamp');
   server = await serve(state);
   browser = await openBrowser();
 });

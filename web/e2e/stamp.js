@@ -48,16 +48,17 @@ export function readStamp({ data, width }) {
 /**
  * Samples the age of what a player shows, in the page, frame by frame.
  * @param {import('playwright-core').Page} page
- * @param {number} milliseconds
- * @returns {Promise<{ages: number[], unread: number, frames: number}>} ages in ms, one for each frame read
+ * @param {number} milliseconds how long; the most if `from` is given
+ * @param {number} [from] ends with the first picture that was drawn at this time, in ms since 1970, or later
+ * @returns {Promise<{ages: number[], unread: number, frames: number, reached: boolean}>} ages in ms, one for each frame read
  */
-export function sampleAges(page, milliseconds) {
+export function sampleAges(page, milliseconds, from = Infinity) {
   return page.evaluate(
-    async ({ milliseconds, source, cells }) => {
+    async ({ milliseconds, from, source, cells }) => {
       const readStamp = new Function(`return ${source}`)();
       const { video } = document.querySelector('moq-player');
       const canvas = document.createElement('canvas');
-      const out = { ages: [], unread: 0, frames: 0 };
+      const out = { ages: [], unread: 0, frames: 0, reached: false };
       const until = performance.now() + milliseconds;
       await new Promise((resolve) => {
         const frame = () => {
@@ -73,7 +74,8 @@ export function sampleAges(page, milliseconds) {
           out.frames++;
           if (ms === null) out.unread++;
           else out.ages.push(now - ms);
-          if (performance.now() < until) video.requestVideoFrameCallback(frame);
+          out.reached = ms !== null && ms >= from;
+          if (performance.now() < until && !out.reached) video.requestVideoFrameCallback(frame);
           else resolve();
         };
         setTimeout(resolve, milliseconds + 2000);
@@ -81,7 +83,8 @@ export function sampleAges(page, milliseconds) {
       });
       return out;
     },
-    { milliseconds, source: readStamp.toString(), cells: CELLS },
+    // Infinity has no JSON.
+    { milliseconds, from: Math.min(from, Number.MAX_SAFE_INTEGER), source: readStamp.toString(), cells: CELLS },
   );
 }
 
