@@ -20,6 +20,7 @@ const { values } = parseArgs({
   },
 });
 
+const before = loadavg()[0];
 const cluster = await startCluster();
 const browser = await openBrowser({ width: 1100, height: 800 });
 try {
@@ -30,7 +31,6 @@ try {
   await firstPictures(page, url, 1); // the relay's subscription and the browser's own start are not a viewer's wait
   const first = await firstPictures(page, url, Number(values.loads));
   await page.waitForTimeout(4000); // a player needs a moment to find its pace
-  const load = loadavg()[0];
   const seen = await watch(page, Number(values.seconds) * 1000);
   if (values.picture) await takePicture(values.picture);
   const ms = (n) => `${n.toFixed(0)} ms`;
@@ -40,7 +40,7 @@ try {
     ['decoded', `${seen.fps.toFixed(1)} frames/s, ${seen.dropped} dropped, ${seen.stalls} stalls, ${seen.seeks} seeks in ${seen.seconds.toFixed(0)} s`],
     ['speed', `${seen.speed.toFixed(3)} of real time`],
     ['player buffer', ms(seen.bufferMs)],
-    ['machine', `${cpus().length} × ${cpus()[0].model.trim()}, load ${load.toFixed(1)}`],
+    ['machine', `${cpus().length} × ${cpus()[0].model.trim()}, load ${before.toFixed(1)} before`],
   ];
   for (const [name, value] of rows) console.log(`${name.padEnd(14)} ${value}`);
 } finally {
