@@ -76,6 +76,15 @@ func TestInputs(t *testing.T) {
 	}
 }
 
+// A name that nobody gave is made up, told, and plays.
+func TestMadeUpName(t *testing.T) {
+	c := newCluster(t)
+	name := c.client(t, nil, nil, "moq-pub", 0, append(quiet, "--test")...).await(`^moq-pub: publishing as (live/[a-z0-9]{8})$`)[1]
+	var out buffer
+	c.client(t, nil, &out, "moq-sub", 1, "--name", name, "--json")
+	eventually(t, 10*time.Second, "media of "+name, func() bool { return count(&out, "video") > 0 })
+}
+
 // The flags of moq-sub that choose: a track, a time, and how far to go back.
 func TestSubscriberFlags(t *testing.T) {
 	c := newCluster(t)

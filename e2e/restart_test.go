@@ -22,8 +22,8 @@ func TestRelayRestart(t *testing.T) {
 			eventually(t, 10*time.Second, "media", func() bool { return count(&before, "video") > 30 })
 			if how == "stop" {
 				c.relays[i].stop()
-				// Who watched is told at once; it would otherwise wait for the idle timeout.
-				oneSentence(t, sub, 5*time.Second, "closed")
+				// Who watched is told at once, by the track's end or the session's.
+				oneSentence(t, sub, 5*time.Second, "track")
 			} else {
 				c.relays[i].kill()
 			}
