@@ -109,6 +109,26 @@ var messageTests = []struct {
 			{Field: moqt.RangeObjectProperty, Set: 0, Property: 0x3c, Ranges: []moqt.Range{{First: 5, Last: 7}}},
 		}},
 	}},
+	{"subscribe with fill", moqt.Draft20, On{}, "03001d0001046c69766505766964656f03210200000207020a05170201051200", &Subscribe{
+		Track: video, Params: Params{
+			Filter: Some(moqt.Filter{}), IncludeProperties: Some(false),
+			Fill: Some(FillParameters{
+				Timeout: Some(5 * time.Millisecond), Filter: Some(moqt.Filter{Kind: moqt.FilterAbsoluteStart, Start: moqt.Location{Group: 1, Object: 5}}),
+			}),
+		},
+	}},
+	{"state notify", moqt.Draft20, onUpdated, "22000c030901020701110407000809", &PublishStateNotify{Params: Params{
+		Largest: Some(moqt.Location{Group: 1, Object: 2}), Forward: Some(true),
+		Filter: Some(moqt.Filter{Kind: moqt.FilterAbsoluteEnd, Start: moqt.Location{Group: 7}, EndGroup: 15, EndObject: 9}),
+	}}},
+	{"fetch by filter", moqt.Draft21, On{}, "1600150201046c69766505766964656f0221030102001401", &Fetch{
+		RequestID: 2, Type: FetchStandalone, Track: video, Start: moqt.Location{Group: 1, Object: 2}, End: moqt.Location{Group: 1, Object: moqt.WholeGroup},
+		Params: Params{IncludeProperties: Some(true)},
+	}},
+	{"relative fetch", moqt.Draft22, On{}, "1600110201046c69766505766964656f01210102", &Fetch{
+		RequestID: 2, Type: FetchRelative, Track: video, Filter: moqt.Filter{Kind: moqt.FilterRelative, Groups: 2},
+	}},
+	{"fetch ok, end inclusive", moqt.Draft22, onFetch, "18000400020300", &FetchOK{End: moqt.Location{Group: 2, Object: 3}}},
 	{"redirect", moqt.Draft18, onSubscribe, "050011340100017501046c69766505766964656f",
 		&RequestError{Code: moqt.RequestRedirect, Retry: Some(time.Duration(0)), Redirect: Some(Redirect{URI: "u", Track: video})}},
 }
@@ -176,6 +196,7 @@ func TestSetupOnStream(t *testing.T) {
 func TestAppendMessageRefuses(t *testing.T) {
 	long := string(make([]byte, maxMessageSize))
 	for name, m := range map[string]Message{
+		"filter as FETCH parameter":    &Fetch{Type: FetchStandalone, Params: Params{Filter: Some(moqt.Filter{})}},
 		"parameter of another message": &Subscribe{Params: Params{Expires: Some(time.Second)}},
 		"negative time":                &Subscribe{Params: Params{ObjectTimeout: Some(-time.Second)}},
 		"filter that ends too early":   &Subscribe{Params: Params{Filter: Some(moqt.Filter{Kind: moqt.FilterAbsoluteRange, Start: moqt.Location{Group: 2}, EndGroup: 1})}},
@@ -199,26 +220,77 @@ func TestAppendMessageRefuses(t *testing.T) {
 	}
 }
 
+// What a draft has no form for is refused if the peer would take it for something
+// else.
+func TestAppendMessageRefusesOtherDrafts(t *testing.T) {
+	filter := func(f moqt.Filter) Message { return &Subscribe{Track: video, Params: Params{Filter: Some(f)}} }
+	for _, test := range []struct {
+		name        string
+		message     Message
+		from, until moqt.Version // drafts that have it
+	}{
+		{"range filter", &Subscribe{Track: video, Params: Params{Ranges: moqt.RangeFilters{{}}}}, 19, 22},
+		{"fill", &Subscribe{Track: video, Params: Params{Fill: Some(FillParameters{})}}, 20, 22},
+		{"relative filter", filter(moqt.Filter{Kind: moqt.FilterRelative, Groups: 2}), 20, 22},
+		{"filter that ends with an object", filter(moqt.Filter{Kind: moqt.FilterAbsoluteEnd, EndGroup: 1}), 20, 22},
+		{"filter that ends too early", filter(moqt.Filter{Kind: moqt.FilterAbsoluteEnd, Start: moqt.Location{Group: 2}}), 99, 0},
+		{"unknown filter", filter(moqt.Filter{Kind: 99}), 99, 0},
+		{"fetch from a relative start", &Fetch{Type: FetchRelative, Track: video, Filter: moqt.Filter{Kind: moqt.FilterNextGroup}}, 20, 22},
+		{"fetch from a start that is not relative", &Fetch{Type: FetchRelative, Track: video, Filter: moqt.Filter{Kind: moqt.FilterNone}}, 99, 0},
+		{"joining fetch", &Fetch{Type: FetchRelativeJoining}, 16, 19},
+		{"fetch that ends too early", &Fetch{Type: FetchStandalone, Track: video, Start: moqt.Location{Group: 2}, End: moqt.Location{Group: 1}}, 16, 19},
+		{"state notify", &PublishStateNotify{}, 20, 22},
+		{"publish skipped", &PublishSkipped{}, 18, 22},
+		{"unsubscribe", &Unsubscribe{}, 16, 16},
+		{"prefix in an update", &RequestUpdate{Params: Params{Prefix: Some(moqt.NS("a"))}}, 18, 22},
+		{"track in an empty namespace", &Subscribe{}, 18, 22},
+		{"empty namespace", &PublishNamespace{}, 18, 22},
+		{"request id of 63 bits", &SubscribeTracks{RequestID: 1 << 62}, 18, 22},
+		{"property of 63 bits", &SubscribeOK{Properties: moqt.Properties{{Type: 4, Value: 1 << 62}}}, 18, 22},
+		{"property type of 63 bits", &SubscribeOK{Properties: moqt.Properties{{Type: 1 << 62}}}, 18, 22},
+	} {
+		for _, p := range profiles {
+			want := test.from <= p.version && p.version <= test.until
+			if b, err := p.AppendMessage([]byte("kept"), test.message); (err == nil) != want || err != nil && string(b) != "kept" {
+				t.Errorf("%v: %s: AppendMessage = %x, %v, want it to work: %v", p.version, test.name, b, err, want)
+			}
+		}
+	}
+}
+
 // What has no exact form on the wire is sent as the next best.
 func TestAppendMessageAdapts(t *testing.T) {
-	p := profile(t, moqt.Draft18)
 	for _, test := range []struct {
 		name       string
+		version    moqt.Version
 		on         On
 		sent, want Message
 	}{
-		{"no filter is silence", On{}, &Subscribe{Params: Params{Filter: Some(moqt.Filter{Kind: moqt.FilterNone})}}, &Subscribe{}},
-		{"no filter in an update", On{Request: KindSubscribe}, &RequestUpdate{Params: Params{Filter: Some(moqt.Filter{Kind: moqt.FilterNone})}},
+		{"range from the first location on", 21, On{}, &Subscribe{Params: Params{Filter: Some(moqt.Filter{Kind: moqt.FilterAbsoluteStart})}},
+			&Subscribe{Params: Params{Filter: Some(moqt.Filter{Kind: moqt.FilterNone})}}},
+		{"no group back", 22, On{}, &Subscribe{Params: Params{Filter: Some(moqt.Filter{Kind: moqt.FilterRelative})}},
+			&Subscribe{Params: Params{Filter: Some(moqt.Filter{Kind: moqt.FilterNextGroup})}}},
+		{"end in the last group", 18, On{}, &Fetch{Type: FetchStandalone, End: moqt.Location{Group: moqt.LastGroup, Object: moqt.WholeGroup}},
+			&Fetch{Type: FetchStandalone, End: moqt.Location{Group: moqt.LastGroup, Object: moqt.WholeGroup}}},
+		{"code of other drafts", 18, onSubscribe, &RequestError{Code: moqt.RequestInvalidFilter}, &RequestError{}},
+		{"code of older drafts", 20, onUpdated, &PublishDone{Code: moqt.DoneSubscriptionEnded}, &PublishDone{}},
+		{"options of later drafts", 18, onControl, &Setup{MaxFilterRanges: Some(uint64(1)), MaxRequestUpdates: Some(uint64(2))}, &Setup{}},
+		{"options of earlier drafts", 19, onControl, &Setup{MaxRequestID: Some(uint64(1)), Server: true}, &Setup{}},
+		{"wish for properties", 19, On{}, &Subscribe{Params: Params{IncludeProperties: Some(true)}}, &Subscribe{}},
+		{"id of what is answered", 22, onSubscribe, &SubscribeOK{RequestID: 4}, &SubscribeOK{}},
+		{"no filter is silence", 18, On{}, &Subscribe{Params: Params{Filter: Some(moqt.Filter{Kind: moqt.FilterNone})}}, &Subscribe{}},
+		{"no filter in an update", 18, On{Request: KindSubscribe}, &RequestUpdate{Params: Params{Filter: Some(moqt.Filter{Kind: moqt.FilterNone})}},
 			&RequestUpdate{Params: Params{Filter: Some(moqt.Filter{Kind: moqt.FilterAbsoluteStart})}}},
-		{"default order", On{}, &Subscribe{Params: Params{Order: Some(moqt.OrderDefault)}}, &Subscribe{}},
-		{"times are rounded up", On{}, &Subscribe{Params: Params{ObjectTimeout: Some(time.Nanosecond), RendezvousTimeout: Some(1500 * time.Microsecond)}},
+		{"default order", 18, On{}, &Subscribe{Params: Params{Order: Some(moqt.OrderDefault)}}, &Subscribe{}},
+		{"times are rounded up", 18, On{}, &Subscribe{Params: Params{ObjectTimeout: Some(time.Nanosecond), RendezvousTimeout: Some(1500 * time.Microsecond)}},
 			&Subscribe{Params: Params{ObjectTimeout: Some(time.Millisecond), RendezvousTimeout: Some(2 * time.Millisecond)}}},
-		{"options in order", onControl, &Setup{Unknown: moqt.Properties{{Type: 0x9d, Bytes: []byte{}}, {Type: 2}}},
+		{"options in order", 18, onControl, &Setup{Unknown: moqt.Properties{{Type: 0x9d, Bytes: []byte{}}, {Type: 2}}},
 			&Setup{Unknown: moqt.Properties{{Type: 2}, {Type: 0x9d, Bytes: []byte{}}}}},
-		{"reason too long", onSubscribe, &RequestError{Reason: string(make([]byte, 5000))}, &RequestError{Reason: string(make([]byte, 1024))}},
-		{"reason cut between runes", onSubscribe, &RequestError{Reason: string(make([]byte, 1022)) + "€"}, &RequestError{Reason: string(make([]byte, 1022))}},
-		{"longest retry", onSubscribe, &RequestError{Retry: Some(time.Duration(1<<63 - 1))}, &RequestError{Retry: Some(fromMillis(maxMillis))}},
+		{"reason too long", 18, onSubscribe, &RequestError{Reason: string(make([]byte, 5000))}, &RequestError{Reason: string(make([]byte, 1024))}},
+		{"reason cut between runes", 18, onSubscribe, &RequestError{Reason: string(make([]byte, 1022)) + "€"}, &RequestError{Reason: string(make([]byte, 1022))}},
+		{"longest retry", 18, onSubscribe, &RequestError{Retry: Some(time.Duration(1<<63 - 1))}, &RequestError{Retry: Some(fromMillis(maxMillis))}},
 	} {
+		p := profile(t, test.version)
 		b, err := p.AppendMessage(nil, test.sent)
 		if err != nil {
 			t.Errorf("%s: %v", test.name, err)

@@ -135,6 +135,32 @@ var paramsTaken = map[moqt.Version]map[uint64]string{
 	},
 }
 
+func init() {
+	newest := map[uint64]string{
+		0x02: "subscribe tracks publish" + allUpdates,
+		0x03: allRequests + allUpdates,
+		0x04: "subscribe tracks",
+		0x06: "subscribe tracks publish" + allUpdates,
+		0x08: "subscribe_ok publish publish_ok update_ok track_status_ok publish_namespace_ok namespace_ok tracks_ok",
+		0x09: "subscribe_ok publish update_ok track_status_ok notify",
+		0x0A: "fetch fill",
+		0x10: "subscribe publish tracks update_tracks notify" + subscriptionUpdates,
+		0x20: "subscribe tracks publish fetch update_fetch fill" + subscriptionUpdates,
+		0x21: "subscribe tracks publish fetch notify fill" + subscriptionUpdates,
+		0x22: "subscribe tracks publish fetch fill",
+		0x23: "subscribe tracks" + subscriptionUpdates,
+		0x25: objectFilters + " fill",
+		0x26: objectFilters + " fill",
+		0x27: objectFilters + " fill",
+		0x28: objectFilters + " fill",
+		0x29: "tracks update_tracks",
+		0x32: "subscribe tracks" + subscriptionUpdates,
+		0x34: "update_namespace update_tracks",
+		0x35: "subscribe tracks track_status fetch",
+	}
+	paramsTaken[moqt.Draft20], paramsTaken[moqt.Draft21], paramsTaken[moqt.Draft22] = newest, newest, newest
+}
+
 // Every parameter is taken exactly where its definition says, and those of other
 // drafts nowhere.
 func TestParameterPlaces(t *testing.T) {
