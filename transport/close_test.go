@@ -148,8 +148,10 @@ func TestCloseWaits(t *testing.T) {
 		end(func() error { return second(r.AcceptSubgroup(t.Context())) })
 		end(func() error { return second(r.ReceiveDatagram(t.Context())) })
 		end(func() error { return second(ns.Next(t.Context())) })
-		n := 0
-		end(func() error { n++; return nsw.Add(moqt.NS("y", fmt.Sprint(n))) })
+		end(func() error {
+			<-nsw.Context().Done()
+			return nsw.Add(moqt.NS("y", "z"))
+		})
 		id := uint64(0)
 		end(func() error { id++; return fw.WriteObject(moqt.Object{Location: at(0, id)}) })
 		end(func() error { return second(f.ReadObject(t.Context())) })

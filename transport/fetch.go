@@ -543,7 +543,7 @@ func (r *FetchRequest) Accept(i FetchInfo) (*FetchWriter, error) {
 		rs.abort(moqt.StreamInternalError, err)
 		return nil, err
 	}
-	st.SetPriority(fetchUrgency(r.Priority), true)
+	st.SetPriority(s.sched.fetchLevel(r.Priority), true)
 	w := &FetchWriter{rs: rs, st: st, enc: s.profile.FetchEncoder(r.Order)}
 	w.stop = context.AfterFunc(rs.ctx, func() { st.CancelWrite(moqt.StreamCancelled) })
 	if err := w.write(s.profile.AppendFetchHeader(nil, &wire.FetchHeader{RequestID: rs.id})); err != nil {
@@ -552,15 +552,6 @@ func (r *FetchRequest) Accept(i FetchInfo) (*FetchWriter, error) {
 	}
 	st.SetReliableBoundary()
 	return w, nil
-}
-
-// fetchUrgency places a fetch among the streams: beside the heads of
-// subscriptions if its priority is the usual one or better, else last.
-func fetchUrgency(p moqt.Priority) int8 {
-	if p <= moqt.DefaultPriority {
-		return 1
-	}
-	return 7
 }
 
 // WriteObject sends o, which must follow the one before in the order asked for.

@@ -327,12 +327,10 @@ func TestJoin(t *testing.T) {
 func TestJoinRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, s := pipe(t, nil, nil)
+		var r *transport.TrackReader
 		join := func(o *transport.SubscribeOptions) func() (*transport.FetchReader, error) {
-			return async(func() (*transport.FetchReader, error) {
-				r, f, err := c.Join(t.Context(), clock, 0, o)
-				if err == nil {
-					r.Close()
-				}
+			return async(func() (f *transport.FetchReader, err error) {
+				r, f, err = c.Join(t.Context(), clock, 0, o)
 				return f, err
 			})
 		}
@@ -342,6 +340,7 @@ func TestJoinRefused(t *testing.T) {
 		if f, err := wait(); f != nil || err != nil {
 			t.Errorf("Join() = %v, %v, want no fetch and no error", f, err)
 		}
+		r.Close()
 		// The subscription is refused, and the fetch with it.
 		wait = join(nil)
 		accept[*transport.SubscribeRequest](t, s).Reject(moqt.RequestDoesNotExist, "")
@@ -356,6 +355,7 @@ func TestJoinRefused(t *testing.T) {
 		}
 		_, err = f.ReadObject(t.Context())
 		wantRequest(t, "ReadObject()", err, moqt.RequestInvalidRange)
+		r.Close()
 		// Once the subscriber leaves, its wait for an answer ends.
 		ctx := contextAfter(t, time.Second)
 		left := async(func() (*transport.FetchReader, error) {

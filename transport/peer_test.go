@@ -92,6 +92,15 @@ func unhex(s string) []byte {
 	return b
 }
 
+// raw is a control message of type typ, with the body in hex.
+func raw(typ byte, body string) []byte {
+	b := unhex(body)
+	return append([]byte{typ, byte(len(b) >> 8), byte(len(b))}, b...)
+}
+
+// clockNow is the name of the track clock in hex.
+const clockNow = "01 05 636c6f636b 03 6e6f77"
+
 // uni opens a unidirectional stream and writes b to it.
 func (p *peer) uni(b []byte) transport.SendStream {
 	p.t.Helper()
@@ -211,4 +220,20 @@ func subscribe(id uint64) *wire.Subscribe { return &wire.Subscribe{RequestID: id
 
 func subscribeNamespace(id uint64, fields ...string) *wire.SubscribeNamespace {
 	return &wire.SubscribeNamespace{RequestID: id, Prefix: moqt.NS(fields...)}
+}
+
+// acceptUni waits for the next unidirectional stream of the session that begins
+// with the bytes in hex.
+func (p *peer) acceptUni(begins string) transport.ReceiveStream {
+	p.t.Helper()
+	for {
+		st, err := p.conn.AcceptUniStream(p.t.Context())
+		if err != nil {
+			p.t.Fatalf("AcceptUniStream() = %v", err)
+		}
+		b := make([]byte, len(unhex(begins)))
+		if _, err := io.ReadFull(st, b); err == nil && string(b) == string(unhex(begins)) {
+			return st
+		}
+	}
 }

@@ -39,7 +39,7 @@ type requestStream struct {
 }
 
 func (s *Session) newRequestStream(st Stream, ours bool) *requestStream {
-	st.SetPriority(0, true)
+	st.SetPriority(levelControl, true)
 	rs := &requestStream{s: s, st: st, ours: ours, turn: make(chan struct{}, 1), replied: make(chan struct{})}
 	rs.src = timed(st, s.cfg.Limits.MessageTimeout)
 	rs.src.next(!ours) // the peer's begins with a message, our answer may be long in coming

@@ -101,6 +101,7 @@ func TestRefusalSurvivesLoss(t *testing.T) {
 				}
 			}
 		}
+		link.Set(netsim.Loss(0)) // the close is not repeated if it is lost
 		sess.Close()
 		if err := <-done; !errors.Is(err, &transport.SessionError{Code: moqt.SessionNoError}) {
 			t.Errorf("the peer's session ended with %v", err)

@@ -10,15 +10,37 @@ import (
 
 // sched orders the streams of a session by the draft's "Scheduling Algorithm":
 // subscriber priority, publisher priority, then within one subscription the
-// group order and the subgroup id. The transport has eight levels; 0 is for
-// control and request streams, so the distinct ranks among the streams that are
-// open get 1 to 6 and what comes after shares 7.
+// group order and the subgroup id. The transport has eight levels, of which the
+// first are for control and request streams. The distinct ranks among the data
+// streams that are open get one each of the others, and what comes after shares
+// the last.
 //
 // Work is done when a stream opens or closes or a subscription changes, never
 // per object.
 type sched struct {
+	first  int8 // level for data; set before use
 	mu     sync.Mutex
 	active []*schedEntry // sorted by key
+}
+
+// The levels of a session's streams.
+const (
+	levelControl = 0 // control and request streams
+	levelData    = 1
+	// levelWebTransport is levelData for WebTransport. There the peer's request
+	// streams, and what the session itself has to say, stay at QUIC's default of
+	// 3: the library lets nobody change them, and data must not starve them.
+	levelWebTransport = 4
+	levelLast         = 7
+)
+
+// fetchLevel places a fetch among the streams: beside the heads of subscriptions
+// if its priority is the usual one or better, else last.
+func (s *sched) fetchLevel(p moqt.Priority) int8 {
+	if p <= moqt.DefaultPriority {
+		return s.first
+	}
+	return levelLast
 }
 
 type schedEntry struct {
@@ -89,15 +111,15 @@ func (s *sched) rekey(t *TrackWriter) {
 // equal priorities shares a level by turns, so that all of them move; the rest
 // of a subscription follows one level behind, oldest first.
 func (s *sched) rankLocked() {
-	level := int8(0)
+	level := s.first - 1
 	for i := 0; i < len(s.active); {
 		j := i // streams i..j have the same two priorities
 		for j < len(s.active) && s.active[j].key.sub == s.active[i].key.sub && s.active[j].key.pub == s.active[i].key.pub {
 			j++
 		}
-		head := min(level+1, 7)
+		head := min(level+1, levelLast)
 		level = head
-		rest := min(head+1, 7)
+		rest := min(head+1, levelLast)
 		for k := i; k < j; k++ {
 			e := s.active[k]
 			isHead := k == i || s.active[k-1].key.track != e.key.track

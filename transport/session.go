@@ -94,6 +94,10 @@ func NewSession(ctx context.Context, conn Conn, c *Config) (*Session, error) {
 		s.log = s.log.With("remote", info.RemoteAddr.String())
 	}
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
+	s.sched.first = levelData
+	if info.WebTransport {
+		s.sched.first = levelWebTransport
+	}
 	if info.Client {
 		s.peerIDs.next = 1
 	} else {
@@ -130,7 +134,7 @@ func (s *Session) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	st.SetPriority(0, true)
+	st.SetPriority(levelControl, true)
 	s.control = st
 	setup := &wire.Setup{Implementation: s.cfg.Implementation, Unknown: s.cfg.Options}
 	if s.info.Client && !s.info.WebTransport {
