@@ -10,7 +10,7 @@
 
 import { RequestCode, SessionCode } from '../moqt/codes.js';
 import { deferred } from '../moqt/deferred.js';
-import { RequestError, SessionError } from '../moqt/errors.js';
+import { RequestError, SessionError, StreamError } from '../moqt/errors.js';
 import { TrackDone } from '../moqt/request.js';
 import { PROTOCOL } from '../moqt/session.js';
 import { certificateHashes, dial, parseAddress } from './address.js';
@@ -309,7 +309,9 @@ export class Player extends EventTarget {
         try {
           await this.#broadcast(session, () => migration.next !== null);
         } catch (err) {
-          if (!(err instanceof RequestError) && !(err instanceof TrackDone)) throw err;
+          // A request whose stream was reset is made again like one that ended:
+          // if the whole session is going, the next turn finds that out.
+          if (!(err instanceof RequestError) && !(err instanceof TrackDone) && !(err instanceof StreamError)) throw err;
           if (migration.next) break;
           const pause = this.#explain(err);
           if (performance.now() - since > MAX_ASK_MS) wait = MIN_ASK_MS;
@@ -365,12 +367,12 @@ export class Player extends EventTarget {
 
   /**
    * Shows why a broadcast ended or is not there.
-   * @param {RequestError | TrackDone} err
+   * @param {RequestError | TrackDone | StreamError} err
    * @returns {number} ms to wait at least
    */
   #explain(err) {
     this.#heardAt = -Infinity;
-    if (err instanceof TrackDone) {
+    if (!(err instanceof RequestError)) {
       if (this.#wasLive) this.#move('reconnecting', 'the publisher has stopped');
       else this.#move('waiting');
       return 0;

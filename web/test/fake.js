@@ -199,6 +199,14 @@ export class FakeRelay {
     this.withdraw(fields);
   }
 
+  /** Resets the request streams of all subscriptions, as a relay may that is going down. */
+  resetAll() {
+    for (const t of this.tracks.values()) {
+      for (const sub of t.subs) sub.writer.abort(new Error('reset')).catch(() => {});
+      t.subs.clear();
+    }
+  }
+
   loseAll() {
     for (const s of this.sessions) s.transport.lose();
     this.sessions.clear();

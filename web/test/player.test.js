@@ -72,6 +72,22 @@ test('a relay that goes is dialled again', async () => {
   player.stop();
 });
 
+test('a subscription whose stream is reset is made again', async () => {
+  const relay = new FakeRelay();
+  const track = relay.track(['live', 'cam'], 'catalog');
+  track.push(1, 0, hex('7b'));
+  const { player, reached } = play(relay);
+  await reached(/^unsupported: the catalog is not JSON$/);
+  const before = relay.log.filter((l) => l === 'SUBSCRIBE catalog').length;
+  relay.resetAll();
+  await reached(/^waiting/);
+  track.push(2, 0, catalog([]));
+  await reached(/^unsupported: the broadcast has neither video nor audio$/);
+  assert.ok(relay.log.filter((l) => l === 'SUBSCRIBE catalog').length > before);
+  assert.equal(relay.sessions.size, 1, 'the session is the same');
+  player.stop();
+});
+
 test('an address without a broadcast is refused', () => {
   const { player } = play(new FakeRelay(), { ...ADDRESS, namespace: [] });
   assert.equal(player.words, 'refused: the URL names no broadcast');
