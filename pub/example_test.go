@@ -1,6 +1,7 @@
 package pub_test
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"log"
@@ -8,7 +9,23 @@ import (
 
 	"github.com/tributary-live/tributary/pub"
 	"github.com/tributary-live/tributary/pub/fmp4"
+	"github.com/tributary-live/tributary/transport"
+	"github.com/tributary-live/tributary/transport/moqt"
 )
+
+// What moq-pub does: fMP4 from stdin to a relay.
+func ExamplePublisher() {
+	publish := func(ctx context.Context, url string) error {
+		return pub.NewPublisher(pub.PublisherConfig{
+			Namespace: moqt.NS("room", "camera"),
+			Source:    fmp4.NewReader(os.Stdin, nil),
+			Dial: func(ctx context.Context) (*transport.Session, error) {
+				return transport.Dial(ctx, url, nil)
+			},
+		}).Run(ctx)
+	}
+	_ = publish // in a program: publish(ctx, "moqt://relay.example:4443")
+}
 
 func ExamplePackager() {
 	f, err := os.Open("fmp4/testdata/keyframe_empty.mp4")
