@@ -121,6 +121,11 @@ func start(t *testing.T, stdin io.Reader, stdout io.Writer, name string, args ..
 	}()
 	t.Cleanup(func() {
 		p.stop()
+		for _, bad := range []string{"panic: ", "fatal error: ", "DATA RACE"} { // the last with GOFLAGS=-race
+			if strings.Contains(p.log(), bad) {
+				t.Errorf("%s has said %q", name, bad)
+			}
+		}
 		if t.Failed() {
 			t.Logf("--- %s %s\n%s", name, strings.Join(args, " "), tail(p.log(), 40))
 		}

@@ -46,7 +46,7 @@ func TestInputs(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		ffmpeg []string
-		warns  string
+		warns  string // what moq-pub says of it
 	}{
 		{"fragment-per-gop", encode(seconds, "frag_keyframe+empty_moov", small, tone(), x264(), aac()), ""},
 		{"first-gop-in-moov", encode(seconds, "frag_keyframe", small, tone(), x264(), aac()), ""},
@@ -54,6 +54,7 @@ func TestInputs(t *testing.T) {
 		{"picture-alone", encode(seconds, cmaf, small, x264()), ""},
 		{"b-frames-long-gop", encode(seconds, "frag_keyframe+empty_moov+default_base_moof", small, tone(),
 			[]string{"-c:v", "libx264", "-preset", "ultrafast", "-bf", "2", "-g", "75", "-pix_fmt", "yuv420p"}, aac()), "B-frames"},
+		{"faster-than-it-plays", encode(seconds, cmaf, []string{"-f", "lavfi", "-i", "testsrc2=s=320x180:r=30", "-f", "lavfi", "-i", "sine=r=48000"}, x264(), aac()), ""},
 		{"hevc", encode(seconds, cmaf, small, tone(),
 			[]string{"-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "keyint=30:bframes=0:log-level=none", "-tag:v", "hvc1", "-pix_fmt", "yuv420p"}, aac()), ""},
 		{"av1-opus", encode(seconds, cmaf, picture("160x90"), tone(),
@@ -66,8 +67,13 @@ func TestInputs(t *testing.T) {
 			var file buffer
 			sub := c.client(t, nil, &file, "moq-sub", 1, "--name", "in/"+tt.name)
 			sub.await(`msg="session open"`)
+			began := time.Now()
 			pub, record := c.publish(t, 0, tt.ffmpeg, "--name", "in/"+tt.name)
 			ended(t, 40*time.Second, pub, sub)
+			// Of what comes faster than it plays, moq-pub sends a second ahead.
+			if took := time.Since(began); took < (seconds*1000-1200)*time.Millisecond {
+				t.Errorf("%d seconds of media took %v", seconds, took)
+			}
 			comparePackets(t, file.Bytes(), record.Bytes())
 			if tt.warns != "" {
 				pub.await(tt.warns)

@@ -79,10 +79,12 @@ func TestPublisherRestart(t *testing.T) {
 			}
 			list := objects(t, out.Bytes())["video"]
 			last := list[len(list)-1]
-			n := count(&out, "video")
+			video, audio := count(&out, "video"), count(&out, "audio")
 			second := c.client(t, nil, nil, "moq-pub", 0, "--name", name, "--test")
 			second.await("msg=publishing")
-			eventually(t, 15*time.Second, "media of the second publisher", func() bool { return count(&out, "video") > n+60 })
+			eventually(t, 15*time.Second, "media of the second publisher", func() bool {
+				return count(&out, "video") > video+60 && count(&out, "audio") > audio+90
+			})
 
 			for track, list := range objects(t, out.Bytes()) {
 				breaks := 0
