@@ -22,28 +22,34 @@ func (l *loop) Read(p []byte) (int, error) {
 
 // TestNoAllocations holds the steady path to what it promises.
 func TestNoAllocations(t *testing.T) {
+	for _, p := range []*Profile{&draft16, &draft18} {
+		t.Run(p.version.String(), func(t *testing.T) { testNoAllocations(t, p) })
+	}
+}
+
+func testNoAllocations(t *testing.T, p *Profile) {
 	buf := make([]byte, 0, 256)
 	h := &SubgroupHeader{Alias: 3}
 	object := &ObjectHeader{ID: 8, Size: 100}
-	objects := draft18.SubgroupObjects(h)
+	objects := p.SubgroupObjects(h)
 	stream := NewReader(&loop{b: []byte{0, 1, 'x'}})
-	fetched := draft18.FetchObjects(moqt.Ascending)
+	fetched := p.FetchObjects(moqt.Ascending)
 	first := NewReader(bytes.NewReader([]byte{0x1c, 0, 0, 1, 0}))
 	if _, err := fetched.Next(first, nil); err != nil {
 		t.Fatal(err)
 	}
 	fetchStream := NewReader(&loop{b: []byte{0, 1, 'x'}})
-	encoder := draft18.FetchEncoder(moqt.Ascending)
+	encoder := p.FetchEncoder(moqt.Ascending)
 	fo := &FetchObject{Size: 5}
 	datagram := &Datagram{Alias: 3, Location: moqt.Location{Group: 1 << 40, Object: 9}, Payload: make([]byte, 100)}
-	raw, err := draft18.AppendDatagram(nil, datagram)
+	raw, err := p.AppendDatagram(nil, datagram)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name, f := range map[string]func() error{
 		"AppendVarint":         func() error { AppendVarint(buf, 1<<40); return nil },
-		"AppendSubgroupHeader": func() error { draft18.AppendSubgroupHeader(buf, h); return nil },
-		"AppendObject":         func() error { _, err := draft18.AppendObject(buf, h, 7, false, object); return err },
+		"AppendSubgroupHeader": func() error { p.AppendSubgroupHeader(buf, h); return nil },
+		"AppendObject":         func() error { _, err := p.AppendObject(buf, h, 7, false, object); return err },
 		"SubgroupObjects.Next": func() error {
 			o, err := objects.Next(stream, nil)
 			if err != nil {
@@ -59,8 +65,8 @@ func TestNoAllocations(t *testing.T) {
 			return fetchStream.Discard(int64(o.Size))
 		},
 		"FetchEncoder.Append": func() error { fo.Object++; _, err := encoder.Append(buf, fo); return err },
-		"AppendDatagram":      func() error { _, err := draft18.AppendDatagram(buf, datagram); return err },
-		"ParseDatagram":       func() error { _, _, err := draft18.ParseDatagram(raw); return err },
+		"AppendDatagram":      func() error { _, err := p.AppendDatagram(buf, datagram); return err },
+		"ParseDatagram":       func() error { _, _, err := p.ParseDatagram(raw); return err },
 	} {
 		if n := testing.AllocsPerRun(1000, func() {
 			if err := f(); err != nil {

@@ -60,13 +60,14 @@ func TestFetchWalks(t *testing.T) {
 		func(o *FetchObject) { o.Group++; o.Object = 1; o.Gap = GapNonExistent },
 		func(o *FetchObject) { o.Object++; o.Properties = moqt.Properties{{Type: 2, Value: 3}} },
 	}
-	walk := func(choice [4]int, order moqt.GroupOrder) *fetchStream {
+	walk := func(p *Profile, choice [4]int, order moqt.GroupOrder) *fetchStream {
 		s := &fetchStream{order: order, header: FetchHeader{RequestID: 2}}
 		last := FetchObject{Location: moqt.Location{Group: 40, Object: 7}, Priority: 10}
 		for _, c := range choice {
 			o := last
 			o.Gap, o.Datagram, o.Properties = GapNone, false, nil
 			steps[c](&o)
+			o.Subgroup = min(o.Subgroup, p.MaxVarint())
 			if order == moqt.Descending && o.Group != last.Group {
 				o.Group = 2*last.Group - o.Group
 			}
@@ -83,14 +84,16 @@ func TestFetchWalks(t *testing.T) {
 		choice := [4]int{i % n, i / n % n, i / n / n % n, i / n / n / n}
 		for _, order := range []moqt.GroupOrder{moqt.Ascending, moqt.Descending} {
 			for _, gapLength := range []bool{false, true} {
-				s := walk(choice, order)
-				b, err := s.append(&draft18, gapLength)
-				if err != nil {
-					t.Fatalf("%v: %v", choice, err)
-				}
-				got, err := readFetch(&draft18, NewReader(bytes.NewReader(b)), order)
-				if err != nil || !reflect.DeepEqual(got, s) {
-					t.Fatalf("walk %v, order %v, gap length %v: %x\nread %+v, %v\nwant %+v", choice, order, gapLength, b, got, err, s)
+				for _, p := range []*Profile{&draft16, &draft18} {
+					s := walk(p, choice, order)
+					b, err := s.append(p, gapLength)
+					if err != nil {
+						t.Fatalf("%v: %v: %v", p.version, choice, err)
+					}
+					got, err := readFetch(p, NewReader(bytes.NewReader(b)), order)
+					if err != nil || !reflect.DeepEqual(got, s) {
+						t.Fatalf("%v: walk %v, order %v, gap length %v: %x\nread %+v, %v\nwant %+v", p.version, choice, order, gapLength, b, got, err, s)
+					}
 				}
 			}
 		}

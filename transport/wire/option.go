@@ -22,3 +22,12 @@ func (p *Profile) option(typ uint64) *numberOption {
 	}
 	return nil
 }
+
+// knowsOption reports whether the draft defines setup options of type typ.
+func (p *Profile) knowsOption(typ uint64) bool {
+	switch typ {
+	case optionPath, optionToken, optionTokenCacheSize, optionAuthority, optionImplementation:
+		return true
+	}
+	return p.option(typ) != nil
+}

@@ -112,7 +112,9 @@ var okPlaces = [kindEnd]place{
 // place returns which message one of kind k is there.
 func (on On) place(k Kind) place {
 	switch {
-	case on.Control: // which request is meant is told by an id
+	case on.Control && k == KindRequestOK: // which request is meant is told by an id
+		return inOK &^ inPublishOK
+	case on.Control:
 	case k == KindRequestUpdate:
 		return updatePlaces[on.Request]
 	case k == KindRequestOK:

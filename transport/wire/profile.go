@@ -62,7 +62,7 @@ type Profile struct {
 // those that sessions use: a draft is added when package transport does what it
 // asks for.
 var (
-	profiles = []*Profile{&draft18, &draft19, &draft20, &draft21, &draft22}
+	profiles = []*Profile{&draft16, &draft18, &draft19, &draft20, &draft21, &draft22}
 	spoken   = []*Profile{&draft18}
 )
 

@@ -23,7 +23,7 @@ func (e *encoder) answerID(id uint64) {
 
 func decodeRequestOK(d *decoder) Message {
 	m := &RequestOK{RequestID: d.answerID(), Params: d.params(KindRequestOK)}
-	if d.on.Answers == KindTrackStatus {
+	if d.on.Answers == KindTrackStatus && d.p.TrackStatusProperties() {
 		m.Properties = d.trackProperties()
 	} else if d.err == nil && len(d.b) > 0 {
 		d.fail(violation("Track Properties", "%d bytes in answer to %v", len(d.b), d.on.Answers))

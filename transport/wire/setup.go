@@ -95,12 +95,7 @@ func (e *encoder) setup(m *Setup) moqt.Properties {
 		}
 	}
 	for _, o := range m.Unknown {
-		known := e.p.option(o.Type) != nil
-		switch o.Type {
-		case optionPath, optionToken, optionTokenCacheSize, optionAuthority, optionImplementation:
-			known = true
-		}
-		if known {
+		if e.p.knowsOption(o.Type) {
 			e.fail("setup option 0x%x among the unknown ones", o.Type)
 		}
 	}

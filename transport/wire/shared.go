@@ -10,8 +10,12 @@ func (on On) admitsShared(k Kind) bool {
 	if on.Control {
 		return k != KindSubscribeNamespace && k != KindSubscribeTracks && k != KindNamespace && k != KindNamespaceDone
 	}
-	if on.Request == KindNone {
+	switch on.Request {
+	case KindNone:
 		return k == KindSetup || k == KindSubscribeNamespace
+	case KindSubscribeNamespace, KindSubscribeTracks:
+	default:
+		return false // the control stream is for all others
 	}
 	switch k {
 	case KindRequestOK, KindRequestError:
@@ -55,6 +59,9 @@ func isServerSetup(m Message) bool { return m.(*Setup).Server }
 
 func decodePublishOK(d *decoder) Message {
 	m := &RequestOK{Publish: true, RequestID: d.answerID()}
+	if !d.on.Control {
+		d.fail(violation("Message Type", "PUBLISH_OK may not come here"))
+	}
 	d.on = On{Request: KindPublish, Answers: KindPublish}
 	m.Params = d.params(KindRequestOK)
 	return m

@@ -59,17 +59,21 @@ func TestVarint(t *testing.T) {
 
 func FuzzVarint(f *testing.F) {
 	for _, test := range varintTests {
-		f.Add(unhex(f, test.hex), test.value)
+		for draft := range profiles {
+			f.Add(byte(draft), unhex(f, test.hex), test.value)
+		}
 	}
-	f.Fuzz(func(t *testing.T, b []byte, v uint64) {
-		if v, n := ParseVarint(b); n > 0 {
-			if again, m := ParseVarint(AppendVarint(nil, v)); again != v || m > n {
-				t.Errorf("%x is %d, encoded %d in %d bytes", b[:n], v, again, m)
+	f.Fuzz(func(t *testing.T, draft byte, b []byte, v uint64) {
+		p := fuzzProfile(draft)
+		if v, n := p.parseVarint(b); n > 0 {
+			if again, m := p.parseVarint(p.appendVarint(nil, v)); again != v || m > n {
+				t.Errorf("%v: %x is %d, encoded %d in %d bytes", p.version, b[:n], v, again, m)
 			}
 		}
-		enc := AppendVarint(nil, v)
-		if got, n := ParseVarint(enc); got != v || n != len(enc) || n != varintSize(v) {
-			t.Errorf("%d is encoded %x, parsed %d of %d bytes", v, enc, got, n)
+		v = min(v, p.MaxVarint())
+		enc := p.appendVarint(nil, v)
+		if got, n := p.parseVarint(enc); got != v || n != len(enc) || n != p.varintSize(v) || n != p.varintLen(enc[0]) {
+			t.Errorf("%v: %d is encoded %x, parsed %d of %d bytes", p.version, v, enc, got, n)
 		}
 	})
 }
