@@ -20,7 +20,7 @@ func fetching(ctx context.Context, s *transport.Session) error {
 	for err == nil {
 		_, err = f.ReadObject(ctx)
 	}
-	if err != io.EOF && s.Context().Err() == nil {
+	if err != io.EOF && !sessionOver(err) {
 		return err
 	}
 	<-ctx.Done()
@@ -210,6 +210,27 @@ var hostileTimes = []hostile{
 		p.write(st, unhex("00 01 62"))
 		st.Close()
 	}).serving(reads("0/0/0 " + strings.Repeat("a", 20))),
+	lives("quiet after an object that is skipped", func(p *peer) {
+		p.subscribedTo()
+		st := p.uni(unhex("70 07 00 00 03 616263"))
+		time.Sleep(time.Hour)
+		p.write(st, unhex("00 01 62"))
+	}).serving(func(ctx context.Context, s *transport.Session) error {
+		r, err := s.Subscribe(ctx, clock, nil)
+		if err != nil {
+			return err
+		}
+		sg, err := r.AcceptSubgroup(ctx)
+		if err != nil {
+			return err
+		}
+		sg.Next() // and does not read it
+		o, _, err := sg.NextObject()
+		if err != nil || o.Object != 1 {
+			return fmt.Errorf("NextObject() = %v, %v, want object 1", o.Location, err)
+		}
+		return nil
+	}),
 	lives("quiet session", func(p *peer) {
 		p.subscribedTo()
 		p.uni(unhex("70 07 00"))    // a header and no object yet

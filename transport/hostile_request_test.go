@@ -123,6 +123,26 @@ var hostileRequests = []hostile{
 		p.answer(p.request(publishMessage(0, 1, "a")), wire.KindPublish)
 		p.wantError(p.request(publishMessage(2, 2, "a")), wire.KindPublish, moqt.RequestDuplicateSubscription)
 	}).serving(take),
+	lives("prefix that is given up a moment later", func(p *peer) {
+		old := p.request(subscribeNamespace(0, "a"))
+		p.answer(old, wire.KindSubscribeNamespace)
+		st := p.request(subscribeNamespace(2, "a", "b"))
+		time.Sleep(100 * time.Millisecond)
+		old.CancelWrite(moqt.StreamCancelled)
+		if m, ok := p.answer(st, wire.KindSubscribeNamespace).(*wire.RequestOK); !ok {
+			p.t.Errorf("answer = %+v, want REQUEST_OK", m)
+		}
+	}).serving(take),
+	lives("subscription that is given up a moment later", func(p *peer) {
+		old := p.request(subscribe(0))
+		p.answer(old, wire.KindSubscribe)
+		st := p.request(subscribe(2))
+		time.Sleep(100 * time.Millisecond)
+		old.CancelRead(moqt.StreamCancelled)
+		if m, ok := p.answer(st, wire.KindSubscribe).(*wire.SubscribeOK); !ok {
+			p.t.Errorf("answer = %+v, want SUBSCRIBE_OK", m)
+		}
+	}).serving(take),
 	{name: "alias of another live track", do: func(p *peer) {
 		p.answer(p.request(publishMessage(0, 1, "a")), wire.KindPublish)
 		p.request(publishMessage(2, 1, "b"))

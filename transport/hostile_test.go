@@ -119,7 +119,7 @@ func publish(ctx context.Context, s *transport.Session) error {
 	if !ok {
 		return fmt.Errorf("request = %T, want a subscription", req)
 	}
-	if _, err := sub.Accept(&transport.PublishOptions{Largest: func() (moqt.Location, bool) { return at(5, 2), true }}); err != nil && ctx.Err() == nil {
+	if _, err := sub.Accept(&transport.PublishOptions{Largest: func() (moqt.Location, bool) { return at(5, 2), true }}); err != nil && !sessionOver(err) {
 		return err
 	}
 	<-ctx.Done()
@@ -130,18 +130,24 @@ func publish(ctx context.Context, s *transport.Session) error {
 func view(ctx context.Context, s *transport.Session) error {
 	r, err := s.Subscribe(ctx, clock, nil)
 	if err != nil {
-		if s.Context().Err() != nil || errors.Is(err, &transport.RequestError{}) {
+		if sessionOver(err) || errors.Is(err, &transport.RequestError{}) {
 			return nil
 		}
 		return err
 	}
 	for _, err := range r.Objects(ctx) {
-		if err != nil && s.Context().Err() == nil {
+		if err != nil && !sessionOver(err) {
 			return err
 		}
 	}
 	<-ctx.Done()
 	return nil
+}
+
+// sessionOver reports whether err is a session's end.
+func sessionOver(err error) bool {
+	_, ok := errors.AsType[*transport.SessionError](err)
+	return ok || err == transport.ErrClosed || errors.Is(err, context.Canceled)
 }
 
 // take accepts whatever comes, and reads no tracks.

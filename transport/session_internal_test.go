@@ -137,7 +137,7 @@ func TestTimedStream(t *testing.T) {
 	read()
 
 	// One that was read with the one before has begun.
-	s.steps = []any{armed(true), "f", armed(true), "g", armed(true), "h"}
+	s.steps = []any{armed(true), "f", armed(true), "g", armed(true), "h", armed(true), "i"}
 	ts.next(true)
 	read()
 	if !s.deadline.After(absolute) {
@@ -148,6 +148,12 @@ func TestTimedStream(t *testing.T) {
 	if s.deadline != absolute {
 		t.Error("the deadline has moved inside a message")
 	}
+	ts.next(true)
+	read()
+	if s.deadline == absolute {
+		t.Error("a message has the deadline of the one it came with")
+	}
+	absolute = s.deadline
 	ts.progress = true
 	read()
 	if s.deadline == absolute {

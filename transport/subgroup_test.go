@@ -288,6 +288,35 @@ func TestCancelSubgroup(t *testing.T) {
 	})
 }
 
+// TestResetStreamsAreCounted resets streams as soon as they have begun: their
+// headers arrive all the same, so the track does not wait for them at its end.
+func TestResetStreamsAreCounted(t *testing.T) {
+	over(t, func(t *testing.T, a, b transport.Conn) {
+		c, s := setup(t, a, b, nil, nil)
+		r, w := subscribed(t, c, s, nil, nil)
+		for g := range uint64(5) {
+			out := open(t, w, moqt.Subgroup{Group: g})
+			put(t, out, 0)
+			out.Cancel(moqt.StreamTooFarBehind)
+		}
+		w.Close()
+		start := time.Now()
+		groups := make(map[uint64]bool)
+		for range 5 {
+			in := next(t, r)
+			_, err := rest(t, in)
+			wantStream(t, "end of a stream", err, moqt.StreamTooFarBehind)
+			groups[in.Header().Group] = true
+		}
+		if _, err := r.AcceptSubgroup(t.Context()); !errors.Is(err, &transport.TrackDone{Code: moqt.DoneTrackEnded}) || len(groups) != 5 {
+			t.Errorf("%d groups and %v, want 5 and the end of the track", len(groups), err)
+		}
+		if d := time.Since(start); d > 500*time.Millisecond {
+			t.Errorf("the track ended after %v", d)
+		}
+	})
+}
+
 // TestCancelBeforeStream cancels a subgroup while its first object waits for
 // the peer to allow a stream.
 func TestCancelBeforeStream(t *testing.T) {
