@@ -14,71 +14,12 @@ import (
 	"github.com/tributary-live/tributary/transport/wire"
 )
 
-// SubscribeOptions are what a subscriber may say of a subscription. A nil
-// *SubscribeOptions and the zero value ask for what is published from now on.
-type SubscribeOptions struct {
-	// Filter is the range of locations asked for.
-	Filter moqt.Filter
-	// Priority is the subscriber priority. If nil, it is 128.
-	Priority *moqt.Priority
-	// Order is the order of groups. If OrderDefault, the publisher's.
-	Order moqt.GroupOrder
-	// Paused asks for no objects until [TrackReader.Update] says so (FORWARD 0).
-	Paused bool
-	// ObjectTimeout and SubgroupTimeout are the delivery timeouts. If zero,
-	// there is none.
-	ObjectTimeout, SubgroupTimeout time.Duration
-	// Rendezvous is how long a relay should wait for a publisher to appear. If
-	// zero, it answers DOES_NOT_EXIST at once.
-	Rendezvous time.Duration
-	// NewGroup asks a publisher with dynamic groups to start a new one.
-	NewGroup bool
-}
-
-func (o *SubscribeOptions) params() wire.Params {
-	var p wire.Params
-	if o == nil {
-		o = &SubscribeOptions{}
-	}
-	p.Filter = wire.Some(o.Filter)
-	if o.Priority != nil {
-		p.Priority = wire.Some(*o.Priority)
-	}
-	if o.Order != moqt.OrderDefault {
-		p.Order = wire.Some(o.Order)
-	}
-	if o.Paused {
-		p.Forward = wire.Some(false)
-	}
-	if o.ObjectTimeout > 0 {
-		p.ObjectTimeout = wire.Some(o.ObjectTimeout)
-	}
-	if o.SubgroupTimeout > 0 {
-		p.SubgroupTimeout = wire.Some(o.SubgroupTimeout)
-	}
-	if o.Rendezvous > 0 {
-		p.RendezvousTimeout = wire.Some(o.Rendezvous)
-	}
-	if o.NewGroup {
-		p.NewGroup = wire.Some(uint64(0))
-	}
-	return p
-}
-
-// SubscribeUpdate changes a subscription; nil fields stay as they are.
-type SubscribeUpdate struct {
-	Priority *moqt.Priority
-	Filter   *moqt.Filter
-	Forward  *bool
-	// NewGroup is the largest group known plus one, or 0, in a request for a
-	// new group (NEW_GROUP_REQUEST).
-	NewGroup *uint64
-}
-
 // TrackReader is a subscription seen from its subscriber. Objects come by
 // [TrackReader.Objects], or stream by stream by [TrackReader.AcceptSubgroup]
 // and [TrackReader.ReceiveDatagram]. Close must be called when it is no longer
-// wanted; a stream that nobody reads holds up its publisher and nobody else.
+// wanted. A stream that nobody reads holds up its publisher and nobody else, as
+// long as the connection's window has room for what is unread of all streams:
+// streams that are not wanted should be cancelled.
 type TrackReader struct {
 	s     *Session
 	name  moqt.TrackName
@@ -107,122 +48,6 @@ const maxQueuedDatagrams = 128
 
 func (s *Session) newTrackReader(name moqt.TrackName) *TrackReader {
 	return &TrackReader{s: s, name: name, open: make(map[*SubgroupReader]struct{}), wake: make(chan struct{})}
-}
-
-// Subscribe asks the peer for a track and waits for its answer, at most
-// Limits.ResponseTimeout and, beyond that, the rendezvous timeout. It returns
-// [*RequestError] if the peer refuses.
-func (s *Session) Subscribe(ctx context.Context, name moqt.TrackName, o *SubscribeOptions) (*TrackReader, error) {
-	t, err := s.reserve(name)
-	if err != nil {
-		return nil, err
-	}
-	return s.subscribe(ctx, t, o.params(), func(id uint64) {})
-}
-
-// reserve takes the place of a subscription to name in this session.
-func (s *Session) reserve(name moqt.TrackName) (*TrackReader, error) {
-	if err := name.Check(); err != nil {
-		return nil, err
-	}
-	t := s.newTrackReader(name)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if _, dup := s.readers[name]; dup {
-		return nil, fmt.Errorf("moqt: track %v is subscribed on this session already", name)
-	}
-	s.readers[name] = t
-	return t, nil
-}
-
-func (s *Session) subscribe(ctx context.Context, t *TrackReader, p wire.Params, sent func(id uint64)) (*TrackReader, error) {
-	rs, m, err := s.request(ctx, wire.KindSubscribe, p.RendezvousTimeout.Value, nil, func(id uint64) wire.Message {
-		sent(id)
-		return &wire.Subscribe{RequestID: id, Track: t.name, Params: p}
-	})
-	if err != nil {
-		s.forget(t)
-		return nil, err
-	}
-	ok, is := m.(*wire.SubscribeOK)
-	if !is {
-		s.forget(t)
-		return nil, rs.unexpected(m)
-	}
-	if err := unknownMandatory(ok.Properties); err != nil {
-		rs.abort(moqt.StreamCancelled, err)
-		s.forget(t)
-		return nil, err
-	}
-	t.rs, t.props = rs, ok.Properties
-	if ok.Params.Largest.Set {
-		t.largest, t.some = ok.Params.Largest.Value, true
-	}
-	if err := s.learn(t, ok.Alias); err != nil {
-		return nil, err
-	}
-	if !s.wg.Go(t.run) {
-		s.forget(t)
-		return nil, s.cause()
-	}
-	return t, nil
-}
-
-// unknownMandatory refuses track properties that a receiver has to understand;
-// none is known yet. ("Mandatory Track Properties")
-func unknownMandatory(props moqt.Properties) error {
-	for _, p := range props {
-		if p.Type >= moqt.PropMandatoryFirst && p.Type <= moqt.PropMandatoryLast {
-			return &RequestError{Code: moqt.RequestUnsupportedExtension, RetryAfter: -1,
-				Reason: fmt.Sprintf("the track needs property 0x%x, which is not known here", p.Type)}
-		}
-	}
-	return nil
-}
-
-// learn ties an alias to t, so that its streams find it. One that belongs to a
-// track that has ended may be given anew. ("Track Alias")
-func (s *Session) learn(t *TrackReader, alias uint64) error {
-	s.mu.Lock()
-	other := s.aliases[alias]
-	if other != nil && other.hasEnded() {
-		other = nil
-	}
-	if other == nil {
-		s.aliases[alias] = t
-		s.announceLocked()
-	}
-	s.mu.Unlock()
-	if other != nil {
-		s.forget(t)
-		return s.fail(moqt.SessionDuplicateTrackAlias, "alias %d is that of track %v", alias, other.name)
-	}
-	t.mu.Lock()
-	t.alias, t.known = alias, true
-	t.mu.Unlock()
-	return nil
-}
-
-func (t *TrackReader) hasEnded() bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.ended != nil
-}
-
-// forget takes t out of the session's tables.
-func (s *Session) forget(t *TrackReader) {
-	t.mu.Lock()
-	alias, known := t.alias, t.known
-	t.mu.Unlock()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.readers[t.name] == t {
-		delete(s.readers, t.name)
-	}
-	if known && s.aliases[alias] == t {
-		delete(s.aliases, alias)
-		s.retired.add(alias)
-	}
 }
 
 // run follows the request stream until the subscription ends. Its name is free
