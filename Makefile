@@ -4,7 +4,7 @@ GO      ?= go
 BIN     := bin
 COMMANDS := moq moq-relay moq-pub moq-sub moq-api moq-dir moq-clock moq-bench
 
-.PHONY: help build run compose test unit lint web e2e interop fuzz clean
+.PHONY: help build run compose test unit lint web e2e drills interop fuzz clean
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 

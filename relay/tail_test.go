@@ -106,6 +106,7 @@ func TestEndToldByOneOfTwoPublishers(t *testing.T) {
 				time.Sleep(100 * time.Millisecond)
 				if id < 20 || goesOn {
 					p1.write(10, id)
+					synctest.Wait() // held before the other ends its group short of it
 				}
 				switch {
 				case id < 40:

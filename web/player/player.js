@@ -270,9 +270,11 @@ export class Player extends EventTarget {
         session = null;
         if (signal.aborted) return;
         if (err instanceof RequestError) return this.#finish('refused', err.words);
-        if (!(err instanceof SessionError)) throw err;
-        if (err.code === SessionCode.UNAUTHORIZED) return this.#finish('refused', err.words);
-        this.#trying(err.words);
+        if (err instanceof SessionError && err.code === SessionCode.UNAUTHORIZED) return this.#finish('refused', err.words);
+        // Whatever else went wrong, a player that begins anew serves its viewer
+        // better than one that stands still.
+        if (!(err instanceof SessionError)) console.error(err);
+        this.#trying(err instanceof SessionError ? err.words : 'something went wrong in the player');
       }
       // A relay that sent us elsewhere may be the only one that is left.
       this.#relay = this.#address.relay;
