@@ -197,8 +197,8 @@ func TestCloseWaits(t *testing.T) {
 
 // TestClosedTwice closes a session that its peer has closed.
 func TestClosedTwice(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, s := pipe(t, nil, nil)
+	eachDraft(t, func(t *testing.T, v moqt.Version) {
+		c, s := pipeOf(t, v, nil, nil)
 		c.CloseWithError(moqt.SessionUnauthorized, "first")
 		s.CloseWithError(moqt.SessionInternalError, "second")
 		c.Close()

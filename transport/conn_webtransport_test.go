@@ -21,7 +21,7 @@ import (
 
 // What is urgent overtakes what is not, over WebTransport as over raw QUIC.
 func TestPriorityOvertakes(t *testing.T) {
-	for name, pair := range map[string]func(testing.TB, *netsim.Link) (client, server transport.Conn){
+	for name, pair := range map[string]func(testing.TB, *netsim.Link, ...moqt.Version) (client, server transport.Conn){
 		"quic": transporttest.QUICPair, "webtransport": transporttest.WebTransportPair,
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -85,8 +85,8 @@ func TestDatagramsAtTheEnd(t *testing.T) {
 
 // TestDatagramsNobodyTakes keeps the newest.
 func TestDatagramsNobodyTakes(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, s := pipe(t, nil, nil)
+	eachDraft(t, func(t *testing.T, v moqt.Version) {
+		c, s := pipeOf(t, v, nil, nil)
 		r, w := subscribed(t, c, s, nil, nil)
 		for i := range 1000 {
 			if err := w.SendDatagram(moqt.Object{Location: at(0, uint64(i)), Payload: fmt.Append(nil, i)}); err != nil {

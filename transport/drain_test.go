@@ -17,7 +17,7 @@ import (
 // TestDrained has a publisher leave right after its track has been read to the
 // end: over a slow link nothing is lost.
 func TestDrained(t *testing.T) {
-	for _, pair := range []func(t testing.TB, link *netsim.Link) (client, server transport.Conn){transporttest.QUICPair, transporttest.WebTransportPair} {
+	for _, pair := range []func(testing.TB, *netsim.Link, ...moqt.Version) (client, server transport.Conn){transporttest.QUICPair, transporttest.WebTransportPair} {
 		synctest.Test(t, func(t *testing.T) {
 			a, b := pair(t, newLink(t, netsim.Rate(2*netsim.Mbit), netsim.Delay(50*time.Millisecond)))
 			c, s := setup(t, a, b, nil, nil)

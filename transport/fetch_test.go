@@ -113,8 +113,8 @@ func TestFetch(t *testing.T) {
 }
 
 func TestFetchGaps(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, s := pipe(t, nil, nil)
+	eachDraft(t, func(t *testing.T, v moqt.Version) {
+		c, s := pipeOf(t, v, nil, nil)
 		f, w := fetched(t, c, s, transport.Range{Start: at(1, 3), End: at(9, 9)}, nil)
 		gap := func(l moqt.Location) {
 			if err := w.WriteUnknown(l); err != nil {
@@ -325,8 +325,8 @@ func TestJoin(t *testing.T) {
 }
 
 func TestJoinRefused(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, s := pipe(t, nil, nil)
+	eachDraft(t, func(t *testing.T, v moqt.Version) {
+		c, s := pipeOf(t, v, nil, nil)
 		var r *transport.TrackReader
 		join := func(o *transport.SubscribeOptions) func() (*transport.FetchReader, error) {
 			return async(func() (f *transport.FetchReader, err error) {

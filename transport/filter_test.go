@@ -6,7 +6,6 @@ import (
 	"maps"
 	"slices"
 	"testing"
-	"testing/synctest"
 
 	"github.com/tributary-live/tributary/transport"
 	"github.com/tributary-live/tributary/transport/moqt"
@@ -40,8 +39,8 @@ func TestFilters(t *testing.T) {
 			[]string{"3/0 0", "3/1 1", "3/2 2", "4/0 0", "4/1 1", "4/2 2", "5/0 0", "5/1 1", "5/2 2", "6/0 0", "6/1 1", "6/2 2"}, []bool{true, true, true, true}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				c, s := pipe(t, nil, nil)
+			eachDraft(t, func(t *testing.T, v moqt.Version) {
+				c, s := pipeOf(t, v, nil, nil)
 				r, w := subscribed(t, c, s, &transport.SubscribeOptions{Filter: tt.filter},
 					&transport.PublishOptions{Largest: func() (moqt.Location, bool) { return largest, !tt.empty }})
 				for g := uint64(3); g <= 6; g++ {
@@ -100,8 +99,8 @@ func TestLargestRules(t *testing.T) {
 		{moqt.FilterLargestObject, at(last, 7), at(last, 8)},
 		{moqt.FilterNextGroup, at(3, 7), at(4, 0)},
 	} {
-		synctest.Test(t, func(t *testing.T) {
-			c, s := pipe(t, nil, nil)
+		eachDraft(t, func(t *testing.T, v moqt.Version) {
+			c, s := pipeOf(t, v, nil, nil)
 			_, w := subscribed(t, c, s, &transport.SubscribeOptions{Filter: moqt.Filter{Kind: tt.filter}},
 				&transport.PublishOptions{Largest: func() (moqt.Location, bool) { return tt.largest, true }})
 			if got := w.State().Start; got != tt.want {
@@ -114,8 +113,8 @@ func TestLargestRules(t *testing.T) {
 		filter  moqt.FilterKind
 		largest moqt.Location
 	}{{moqt.FilterNextGroup, at(last, 0)}, {moqt.FilterLargestObject, at(last, last)}} {
-		synctest.Test(t, func(t *testing.T) {
-			c, s := pipe(t, nil, nil)
+		eachDraft(t, func(t *testing.T, v moqt.Version) {
+			c, s := pipeOf(t, v, nil, nil)
 			r, w := subscribed(t, c, s, &transport.SubscribeOptions{Filter: moqt.Filter{Kind: tt.filter}},
 				&transport.PublishOptions{Largest: func() (moqt.Location, bool) { return tt.largest, true }})
 			write(t, w, 0, []string{"old"})
@@ -128,8 +127,8 @@ func TestLargestRules(t *testing.T) {
 
 // TestNarrow moves the start for a publisher that does not have the past.
 func TestNarrow(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, s := pipe(t, nil, nil)
+	eachDraft(t, func(t *testing.T, v moqt.Version) {
+		c, s := pipeOf(t, v, nil, nil)
 		r, w := subscribed(t, c, s, &transport.SubscribeOptions{Filter: moqt.Filter{Kind: moqt.FilterNone}}, nil)
 		w.Narrow(at(2, 1))
 		w.Narrow(at(1, 0)) // not back

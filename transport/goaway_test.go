@@ -77,8 +77,8 @@ func TestGoawayTimeout(t *testing.T) {
 }
 
 func TestGoawayContext(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, s := pipe(t, nil, nil)
+	eachDraft(t, func(t *testing.T, v moqt.Version) {
+		c, s := pipeOf(t, v, nil, nil)
 		if err := s.Goaway(contextAfter(t, time.Second), "", time.Minute); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("Goaway() = %v, want the context's error", err)
 		}

@@ -189,8 +189,8 @@ func TestWatcherDoesNotRead(t *testing.T) {
 }
 
 func TestPrefixOverlap(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, s := pipe(t, nil, nil)
+	eachDraft(t, func(t *testing.T, v moqt.Version) {
+		c, s := pipeOf(t, v, nil, nil)
 		ab, w := watched(t, c, s, moqt.NS("a", "b"))
 		watched(t, c, s, moqt.NS("a", "bc")) // not by whole fields
 		tracks := async(func() (*transport.TracksReader, error) { return c.SubscribeTracks(t.Context(), moqt.NS("a")) })
@@ -213,8 +213,8 @@ func TestPrefixOverlap(t *testing.T) {
 
 // TestReservedNamespaces checks that requests for them come to no application.
 func TestReservedNamespaces(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, s := pipe(t, nil, nil)
+	eachDraft(t, func(t *testing.T, v moqt.Version) {
+		c, s := pipeOf(t, v, nil, nil)
 		ctx := t.Context()
 		for _, ns := range []moqt.Namespace{moqt.NS("."), moqt.NS(".", "a"), moqt.NS(".session"), moqt.NS(".session", "x")} {
 			for name, err := range map[string]error{
@@ -300,8 +300,8 @@ func TestSubscribeTracks(t *testing.T) {
 // TestSkippedNobodyTakes has a peer name more tracks than are taken, and the
 // request end.
 func TestSkippedNobodyTakes(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, s := pipe(t, nil, nil)
+	eachDraft(t, func(t *testing.T, v moqt.Version) {
+		c, s := pipeOf(t, v, nil, nil)
 		wait := async(func() (*transport.TracksReader, error) { return c.SubscribeTracks(t.Context(), moqt.NS("a")) })
 		req := accept[*transport.TracksRequest](t, s)
 		req.Accept()

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"reflect"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/tributary-live/tributary/transport"
@@ -77,8 +76,8 @@ func TestPublish(t *testing.T) {
 func TestPublishPaused(t *testing.T) {
 	for _, by := range []string{"publisher", "subscriber", "both"} {
 		t.Run(by, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				c, s := pipe(t, nil, nil)
+			eachDraft(t, func(t *testing.T, v moqt.Version) {
+				c, s := pipeOf(t, v, nil, nil)
 				wait := async(func() (*transport.TrackWriter, error) {
 					return c.Publish(t.Context(), clock, &transport.PublishOptions{Paused: by != "subscriber"})
 				})
@@ -124,8 +123,8 @@ func TestPublishFilter(t *testing.T) {
 		{moqt.Filter{Kind: moqt.FilterAbsoluteRange, Start: at(3, 1), EndGroup: 4}, []string{"3/1 c", "4/0 d"}},
 		{moqt.Filter{Kind: moqt.FilterNone}, []string{"2/0 a", "3/0 b", "3/1 c", "4/0 d", "5/0 e"}},
 	} {
-		synctest.Test(t, func(t *testing.T) {
-			c, s := pipe(t, nil, nil)
+		eachDraft(t, func(t *testing.T, v moqt.Version) {
+			c, s := pipeOf(t, v, nil, nil)
 			w, r := published(t, c, s, &transport.PublishOptions{Largest: func() (moqt.Location, bool) { return at(3, 0), true }},
 				&transport.SubscribeOptions{Filter: tt.filter})
 			write(t, w, 2, []string{"a"}, []string{"b", "c"}, []string{"d"}, []string{"e"})
@@ -169,8 +168,8 @@ func TestPublishRefused(t *testing.T) {
 
 // TestPublishTwice checks what a second publication of a track meets.
 func TestPublishTwice(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, s := pipe(t, nil, nil)
+	eachDraft(t, func(t *testing.T, v moqt.Version) {
+		c, s := pipeOf(t, v, nil, nil)
 		published(t, c, s, nil, nil)
 		if _, err := c.Publish(t.Context(), clock, nil); err == nil {
 			t.Error("second Publish() succeeded")

@@ -15,7 +15,7 @@ import (
 // 10 Mbit/s. With a better priority it overtakes what waits of them; with the
 // same it gets its share and comes much later.
 func TestUrgentObject(t *testing.T) {
-	pairs := map[string]func(t testing.TB, link *netsim.Link) (client, server transport.Conn){
+	pairs := map[string]func(testing.TB, *netsim.Link, ...moqt.Version) (client, server transport.Conn){
 		"quic": transporttest.QUICPair, "webtransport": transporttest.WebTransportPair,
 	}
 	// How the urgent track is preferred.

@@ -50,30 +50,10 @@ func setup(t *testing.T, client, server transport.Conn, cc, sc *transport.Config
 	return c, s
 }
 
-// pipe makes a session in memory.
+// pipe makes a session of draft-18 in memory.
 func pipe(t *testing.T, cc, sc *transport.Config) (c, s *transport.Session) {
 	t.Helper()
-	a, b := transporttest.Pipe(t, nil)
-	return setup(t, a, b, cc, sc)
-}
-
-// over runs test in a bubble for each kind of connection.
-func over(t *testing.T, test func(t *testing.T, client, server transport.Conn)) {
-	for _, kind := range []struct {
-		name string
-		pair func(t *testing.T) (client, server transport.Conn)
-	}{
-		{"pipe", func(t *testing.T) (a, b transport.Conn) { return transporttest.Pipe(t, nil) }},
-		{"quic", func(t *testing.T) (a, b transport.Conn) { return transporttest.QUICPair(t, nil) }},
-		{"webtransport", func(t *testing.T) (a, b transport.Conn) { return transporttest.WebTransportPair(t, nil) }},
-	} {
-		t.Run(kind.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				a, b := kind.pair(t)
-				test(t, a, b)
-			})
-		})
-	}
+	return pipeOf(t, moqt.Draft18, cc, sc)
 }
 
 // accept waits for the peer's next request, which must be an R.
@@ -137,8 +117,8 @@ func TestSetup(t *testing.T) {
 	over(t, func(t *testing.T, a, b transport.Conn) {
 		c, s := setup(t, a, b, &transport.Config{Implementation: "tester/1\x1b[31m", Options: grease},
 			&transport.Config{Implementation: "-"})
-		if c.Version() != moqt.Draft18 || s.Version() != moqt.Draft18 {
-			t.Errorf("Version() = %v and %v, want draft-18", c.Version(), s.Version())
+		if want := a.Info().Version; c.Version() != want || s.Version() != want {
+			t.Errorf("Version() = %v and %v, want %v", c.Version(), s.Version(), want)
 		}
 		if got, want := s.PeerImplementation(), `tester/1\x1b[31m`; got != want {
 			t.Errorf("server: PeerImplementation() = %q, want %q", got, want)

@@ -120,8 +120,8 @@ func TestCutThrough(t *testing.T) {
 
 // TestStartObjectMisuse checks that a caller's mistakes do not reach the peer.
 func TestStartObjectMisuse(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, s := pipe(t, nil, nil)
+	eachDraft(t, func(t *testing.T, v moqt.Version) {
+		c, s := pipeOf(t, v, nil, nil)
 		r, w := subscribed(t, c, s, nil, nil)
 		out := open(t, w, moqt.Subgroup{First: true})
 		bad := moqt.Object{Properties: moqt.Properties{{Type: 9}, {Type: 8}}} // not in order
@@ -211,8 +211,8 @@ func TestSubgroupHeaders(t *testing.T) {
 }
 
 func TestObjectFields(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, s := pipe(t, nil, nil)
+	eachDraft(t, func(t *testing.T, v moqt.Version) {
+		c, s := pipeOf(t, v, nil, nil)
 		r, w := subscribed(t, c, s, nil, nil)
 		out := open(t, w, moqt.Subgroup{})
 		out.WithProperties()

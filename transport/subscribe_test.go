@@ -141,8 +141,8 @@ func TestSubscribe(t *testing.T) {
 func TestTrackDone(t *testing.T) {
 	for _, code := range []moqt.DoneCode{moqt.DoneInternalError, moqt.DoneUnauthorized, moqt.DoneSubscriptionEnded,
 		moqt.DoneGoingAway, moqt.DoneTooFarBehind, moqt.DoneExpired, moqt.DoneExcessiveLoad, moqt.DoneMalformedTrack, 0x1234} {
-		synctest.Test(t, func(t *testing.T) {
-			c, s := pipe(t, nil, nil)
+		eachDraft(t, func(t *testing.T, v moqt.Version) {
+			c, s := pipeOf(t, v, nil, nil)
 			r, w := subscribed(t, c, s, nil, nil)
 			write(t, w, 0, []string{"a"})
 			if err := w.CloseWithError(code, "why"); err != nil {
@@ -195,8 +195,8 @@ func TestSubscribeRefused(t *testing.T) {
 // TestSubscribeTwice checks that a track is subscribed to once a session, here
 // and as seen by the peer.
 func TestSubscribeTwice(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, s := pipe(t, nil, nil)
+	eachDraft(t, func(t *testing.T, v moqt.Version) {
+		c, s := pipeOf(t, v, nil, nil)
 		subscribed(t, c, s, nil, nil)
 		if _, err := c.Subscribe(t.Context(), clock, nil); err == nil {
 			t.Error("second Subscribe() succeeded")
@@ -214,8 +214,8 @@ func TestSubscribeTwice(t *testing.T) {
 }
 
 func TestSubscribeAnswerTooLate(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, _ := pipe(t, &transport.Config{Limits: transport.Limits{ResponseTimeout: 5 * time.Second}}, nil)
+	eachDraft(t, func(t *testing.T, v moqt.Version) {
+		c, _ := pipeOf(t, v, &transport.Config{Limits: transport.Limits{ResponseTimeout: 5 * time.Second}}, nil)
 		for _, tt := range []struct {
 			o    *transport.SubscribeOptions
 			want time.Duration
@@ -269,8 +269,8 @@ func TestClosedSubscription(t *testing.T) {
 
 // TestLeaveLoop leaves a loop over Objects and takes it up again.
 func TestLeaveLoop(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, s := pipe(t, nil, nil)
+	eachDraft(t, func(t *testing.T, v moqt.Version) {
+		c, s := pipeOf(t, v, nil, nil)
 		r, w := subscribed(t, c, s, nil, nil)
 		write(t, w, 0, []string{"a"})
 		for o, err := range r.Objects(t.Context()) {
@@ -358,8 +358,8 @@ func TestDoneBeforeStreams(t *testing.T) {
 // TestObjectsFromStreams reads several streams at once; within each the order
 // is kept.
 func TestObjectsFromStreams(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, s := pipe(t, nil, nil)
+	eachDraft(t, func(t *testing.T, v moqt.Version) {
+		c, s := pipeOf(t, v, nil, nil)
 		r, w := subscribed(t, c, s, nil, nil)
 		const groups, objects = 20, 30
 		for g := range groups {
@@ -396,8 +396,8 @@ func TestObjectsFromStreams(t *testing.T) {
 }
 
 func TestObjectsContext(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, s := pipe(t, nil, nil)
+	eachDraft(t, func(t *testing.T, v moqt.Version) {
+		c, s := pipeOf(t, v, nil, nil)
 		r, _ := subscribed(t, c, s, nil, nil)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()

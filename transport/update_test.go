@@ -7,7 +7,6 @@ import (
 	"slices"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/tributary-live/tributary/transport"
@@ -83,8 +82,8 @@ func TestPause(t *testing.T) {
 // TestPauseInsideObject lowers the forward state inside an object: the rest of
 // its payload goes nowhere.
 func TestPauseInsideObject(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, s := pipe(t, nil, nil)
+	eachDraft(t, func(t *testing.T, v moqt.Version) {
+		c, s := pipeOf(t, v, nil, nil)
 		r, w := subscribed(t, c, s, nil, nil)
 		out := open(t, w, moqt.Subgroup{})
 		payload, err := out.StartObject(moqt.Object{}, 4)
@@ -106,8 +105,8 @@ func TestPauseInsideObject(t *testing.T) {
 }
 
 func TestPausedFromTheStart(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, s := pipe(t, nil, nil)
+	eachDraft(t, func(t *testing.T, v moqt.Version) {
+		c, s := pipeOf(t, v, nil, nil)
 		r, w := subscribed(t, c, s, &transport.SubscribeOptions{Paused: true}, nil)
 		if w.State().Forward {
 			t.Error("State().Forward = true, want false")
@@ -125,8 +124,8 @@ func TestPausedFromTheStart(t *testing.T) {
 }
 
 func TestUpdate(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, s := pipe(t, nil, nil)
+	eachDraft(t, func(t *testing.T, v moqt.Version) {
+		c, s := pipeOf(t, v, nil, nil)
 		r, w := subscribed(t, c, s, nil, nil)
 		write(t, w, 5, []string{"a", "b"})
 		was := w.State()
@@ -195,8 +194,8 @@ func wantPayloads(t *testing.T, in *transport.SubgroupReader, want ...string) {
 // TestUpdatesTogether sends many updates at once: each gets its own answer, and
 // the subscriber closes while some are on their way.
 func TestUpdatesTogether(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, s := pipe(t, nil, nil)
+	eachDraft(t, func(t *testing.T, v moqt.Version) {
+		c, s := pipeOf(t, v, nil, nil)
 		r, w := subscribed(t, c, s, nil, nil)
 		var wg sync.WaitGroup
 		for p := range moqt.Priority(100) {

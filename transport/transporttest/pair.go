@@ -19,30 +19,32 @@ import (
 
 // QUICPair returns the two ends of a raw QUIC connection whose client is behind
 // link and whose server is on the backbone of link's network. If link is nil, it
-// is one with a delay of 1 ms in a network of its own.
-func QUICPair(t testing.TB, link *netsim.Link) (client, server transport.Conn) {
+// is one with a delay of 1 ms in a network of its own. Both ends list the
+// versions named; if there are none, those of a nil [transport.Config].
+func QUICPair(t testing.TB, link *netsim.Link, versions ...moqt.Version) (client, server transport.Conn) {
 	t.Helper()
-	return pair(t, link, "moqt", "/pair?over=quic")
+	return pair(t, link, "moqt", "/pair?over=quic", versions)
 }
 
 // WebTransportPair is [QUICPair] with WebTransport.
-func WebTransportPair(t testing.TB, link *netsim.Link) (client, server transport.Conn) {
+func WebTransportPair(t testing.TB, link *netsim.Link, versions ...moqt.Version) (client, server transport.Conn) {
 	t.Helper()
-	return pair(t, link, "https", "/pair?over=webtransport")
+	return pair(t, link, "https", "/pair?over=webtransport", versions)
 }
 
-func pair(t testing.TB, link *netsim.Link, scheme, path string) (client, server transport.Conn) {
+func pair(t testing.TB, link *netsim.Link, scheme, path string, versions []moqt.Version) (client, server transport.Conn) {
 	t.Helper()
+	config := transport.Config{Versions: versions}
 	if link == nil {
 		link = netsim.New(t).Link(netsim.Delay(time.Millisecond))
 	}
 	serverTLS, clientTLS := TLS(t)
-	l, err := transport.Listen(link.Network().Listen(), serverTLS, nil)
+	l, err := transport.Listen(link.Network().Listen(), serverTLS, &transport.ListenConfig{Config: &config})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { l.Close() })
-	d := &transport.Dialer{TLSConfig: clientTLS, ListenPacket: ListenPacket(link)}
+	d := &transport.Dialer{TLSConfig: clientTLS, ListenPacket: ListenPacket(link), Config: &config}
 	client, err = d.DialConn(t.Context(), scheme+"://"+l.Addr().String()+path)
 	if err != nil {
 		t.Fatal(err)

@@ -1,0 +1,52 @@
+package transport_test
+
+import (
+	"testing"
+	"testing/synctest"
+
+	"github.com/tributary-live/tributary/transport"
+	"github.com/tributary-live/tributary/transport/moqt"
+	"github.com/tributary-live/tributary/transport/transporttest"
+)
+
+// drafts are those that the tests of sessions run for: all that are spoken.
+var drafts = []moqt.Version{moqt.Draft18}
+
+// eachDraft runs test in a bubble for each draft.
+func eachDraft(t *testing.T, test func(t *testing.T, v moqt.Version)) {
+	for _, v := range drafts {
+		t.Run(v.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { test(t, v) })
+		})
+	}
+}
+
+// over runs test in a bubble for each draft and kind of connection.
+func over(t *testing.T, test func(t *testing.T, client, server transport.Conn)) {
+	for _, kind := range []struct {
+		name string
+		pair func(t *testing.T, v moqt.Version) (client, server transport.Conn)
+	}{
+		{"pipe", func(t *testing.T, v moqt.Version) (a, b transport.Conn) {
+			return transporttest.Pipe(t, &transporttest.PipeOptions{Version: v})
+		}},
+		{"quic", func(t *testing.T, v moqt.Version) (a, b transport.Conn) { return transporttest.QUICPair(t, nil, v) }},
+		{"webtransport", func(t *testing.T, v moqt.Version) (a, b transport.Conn) {
+			return transporttest.WebTransportPair(t, nil, v)
+		}},
+	} {
+		t.Run(kind.name, func(t *testing.T) {
+			eachDraft(t, func(t *testing.T, v moqt.Version) {
+				a, b := kind.pair(t, v)
+				test(t, a, b)
+			})
+		})
+	}
+}
+
+// pipeOf makes a session of draft v in memory.
+func pipeOf(t *testing.T, v moqt.Version, cc, sc *transport.Config) (c, s *transport.Session) {
+	t.Helper()
+	a, b := transporttest.Pipe(t, &transporttest.PipeOptions{Version: v})
+	return setup(t, a, b, cc, sc)
+}
