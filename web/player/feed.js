@@ -32,6 +32,8 @@ export class Feed {
   #established = false;
   #caughtUp = false;
   #closed = false;
+  /** When the newest object arrived or, before any has, when it was asked for, in ms. */
+  heardAt = performance.now();
 
   /**
    * @param {Session} session
@@ -62,6 +64,7 @@ export class Feed {
 
   #sink = {
     object: (/** @type {import('../moqt/objects.js').MoqObject} */ o) => {
+      this.heardAt = performance.now();
       this.#order.push(o);
       this.#drain();
     },

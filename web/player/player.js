@@ -18,6 +18,7 @@ import { CatalogError, choose, mimeOf, namespaceOf, parseCatalog } from './catal
 import { Feed } from './feed.js';
 import { MseEngine, equal, mediaSourceClass } from './mse.js';
 import { Order } from './order.js';
+import { STUCK_MS, Stuck } from './stuck.js';
 import { missing } from './support.js';
 
 /** @import {Session} from '../moqt/session.js' */
@@ -63,6 +64,8 @@ const RENDEZVOUS_MS = 10_000;
 const HELD_MS = 400;
 /** Nothing for this long while live means that the publisher is gone or stuck. */
 const SILENCE_MS = 2000;
+/** A track that says nothing for this long while the catalog speaks is subscribed anew. */
+const STALE_MS = 8000;
 
 /**
  * Refusals that asking again does not change.
@@ -111,6 +114,7 @@ export class Player extends EventTarget {
   /** @type {number | null} */
   #firstPictureMs = null;
   #reconnects = 0;
+  #restarts = 0;
   #relay;
 
   /**
@@ -206,6 +210,7 @@ export class Player extends EventTarget {
       namespace: this.#address.namespace,
       firstPictureMs: this.#firstPictureMs,
       reconnects: this.#reconnects,
+      restarts: this.#restarts,
       tracks: Object.fromEntries(lanes),
       engine: this.#engine?.stats ?? null,
     };
@@ -245,8 +250,20 @@ export class Player extends EventTarget {
     if ('requestVideoFrameCallback' in this.#video) this.#video.requestVideoFrameCallback(each);
     // Audio alone has no frames, and older browsers no callback for them.
     this.#video.addEventListener('timeupdate', () => (this.#video.readyState >= 3 ? shown() : undefined), { signal });
+    // The events tell a pause that the viewer wants from one that a new source
+    // brings with it.
+    let held = false;
+    this.#video.addEventListener('pause', () => (held = true), { signal });
+    this.#video.addEventListener('play', () => (held = false), { signal });
+    const stuck = new Stuck();
     const silence = setInterval(() => {
-      if (this.#state === 'live' && performance.now() - this.#heardAt > SILENCE_MS) this.#move('waiting', 'the publisher is silent');
+      const now = performance.now();
+      if (this.#state === 'live' && now - this.#heardAt > SILENCE_MS) this.#move('waiting', 'the publisher is silent');
+      const { currentTime: time, paused, readyState } = this.#video;
+      const blocked = paused && readyState >= 3; // by the browser, which wants a gesture first
+      if (this.#engine && stuck.observe({ now, heardAt: this.#heardAt, time, held: held || blocked })) {
+        this.#discard(this.#engine, `no picture for ${Math.round(STUCK_MS / 1000)} s`);
+      }
     }, 500);
     signal.addEventListener('abort', () => clearInterval(silence), { once: true });
   }
@@ -470,8 +487,9 @@ export class Player extends EventTarget {
     const waitsFor = new Set(chosen.map(([kind]) => kind));
     for (const [kind, track] of chosen) {
       const lane = this.#lane(kind, track);
-      if (feeds.has(kind) && !changed) continue;
-      feeds.get(kind)?.close();
+      const feed = feeds.get(kind);
+      if (feed && !changed && performance.now() - feed.heardAt < STALE_MS) continue;
+      feed?.close();
       this.#feed(session, kind, track, lane, feeds, onEnd, () => {
         waitsFor.delete(kind);
         if (waitsFor.size === 0) this.#engine?.caughtUp();
@@ -541,15 +559,25 @@ export class Player extends EventTarget {
     this.#engine = engine;
     engine.addEventListener('error', (event) => {
       if (this.#engine !== engine) return;
-      // What the browser could not take may have been one bad chunk. Playing
-      // begins anew on a new session, so that every track starts with a key.
-      this.#engine = null;
-      this.#config = null;
-      this.#lanes.clear();
-      engine.destroy();
-      this.#session?.close(SessionCode.INTERNAL_ERROR, /** @type {CustomEvent<Error>} */ (event).detail.message);
+      this.#discard(engine, /** @type {CustomEvent<Error>} */ (event).detail.message);
     });
     return engine;
+  }
+
+  /**
+   * Gives up an engine. What the browser could not take may have been one bad
+   * chunk. Playing begins anew on a new session, so that every track starts with
+   * a key.
+   * @param {MseEngine} engine
+   * @param {string} why
+   */
+  #discard(engine, why) {
+    this.#engine = null;
+    this.#config = null;
+    this.#lanes.clear();
+    this.#restarts++;
+    engine.destroy();
+    this.#session?.close(SessionCode.INTERNAL_ERROR, why);
   }
 
   /** @param {number} ms */
