@@ -161,7 +161,7 @@ var hostileAnswers = []hostile{
 		p.wantReset(st, moqt.StreamCancelled)
 	}).serving(failing(subscribing, refusedWith(moqt.RequestUnsupportedExtension))),
 	lives("PUBLISH_DONE with a code that nobody knows", func(p *peer) {
-		st := p.subscribedTo()
+		st := p.subscribedTo(7)
 		p.write(st, p.bytes(&wire.PublishDone{Code: 0x9d, Streams: wire.UnknownStreams, Reason: "\x1b[2J"}))
 		time.Sleep(3 * time.Second) // the streams may still come
 	}).serving(func(ctx context.Context, s *transport.Session) error {
@@ -175,7 +175,7 @@ var hostileAnswers = []hostile{
 		}
 		return nil
 	}),
-	lives("request ends without PUBLISH_DONE", func(p *peer) { p.subscribedTo().Close() }).
+	lives("request ends without PUBLISH_DONE", func(p *peer) { p.subscribedTo(7).Close() }).
 		serving(func(ctx context.Context, s *transport.Session) error {
 			r, err := s.Subscribe(ctx, clock, nil)
 			if err != nil {
@@ -187,7 +187,7 @@ var hostileAnswers = []hostile{
 			return nil
 		}),
 	lives("update refused", func(p *peer) {
-		st := p.subscribedTo()
+		st := p.subscribedTo(7)
 		p.read(st, wire.On{Request: wire.KindSubscribe, Answers: wire.KindRequestUpdate})
 		p.write(st, p.bytes(&wire.RequestError{Code: moqt.RequestInvalidRange}, &wire.PublishDone{Code: moqt.DoneUpdateFailed}))
 		if _, err := io.ReadAll(p.streams[st]); err != nil {

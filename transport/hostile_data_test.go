@@ -17,7 +17,7 @@ import (
 // session has subscribed to.
 func data(hex ...string) func(p *peer) {
 	return func(p *peer) {
-		p.subscribedTo()
+		p.subscribedTo(7)
 		for _, h := range hex {
 			p.uni(unhex(h))
 		}
@@ -27,7 +27,7 @@ func data(hex ...string) func(p *peer) {
 // dataFIN is data with the streams' ends.
 func dataFIN(hex ...string) func(p *peer) {
 	return func(p *peer) {
-		p.subscribedTo()
+		p.subscribedTo(7)
 		for _, h := range hex {
 			p.uni(unhex(h)).Close()
 		}
@@ -36,7 +36,7 @@ func dataFIN(hex ...string) func(p *peer) {
 
 func datagram(hex string) func(p *peer) {
 	return func(p *peer) {
-		p.subscribedTo()
+		p.subscribedTo(7)
 		p.conn.SendDatagram(unhex(hex))
 	}
 }
@@ -110,13 +110,13 @@ var hostileData = append(reservedTypes, []hostile{
 	pv("datagram that ends too early", datagram("00 07 00")).serving(view),
 
 	lives("reset inside a payload", func(p *peer) {
-		p.subscribedTo()
+		p.subscribedTo(7)
 		st := p.uni(unhex("70 07 00 00 03 61"))
 		synctest.Wait()
 		st.CancelWrite(moqt.StreamDeliveryTimeout)
 	}).serving(view),
 	lives("reset inside a header", func(p *peer) {
-		p.subscribedTo()
+		p.subscribedTo(7)
 		p.uni(unhex("70")).CancelWrite(moqt.StreamCancelled)
 		p.uni(unhex("72 07 00")).CancelWrite(moqt.StreamCancelled)
 	}).serving(view),
@@ -128,7 +128,7 @@ var hostileData = append(reservedTypes, []hostile{
 		serving(reads("18446744073709551615/18446744073709551615/0 a")),
 	lives("unknown property", dataFIN("71 07 00 00 03 bd00 05 01 61")).serving(reads("0/0/0 a")),
 	lives("subgroup of an unknown alias", func(p *peer) {
-		p.subscribedTo()
+		p.subscribedTo(7)
 		start := time.Now()
 		p.wantStopped(p.uni(unhex("70 08 00 00 01 61")), moqt.StreamCancelled)
 		if d := time.Since(start); d != 2*time.Second {
@@ -136,7 +136,7 @@ var hostileData = append(reservedTypes, []hostile{
 		}
 	}).serving(view),
 	lives("2000 subgroups of unknown aliases", func(p *peer) {
-		p.subscribedTo()
+		p.subscribedTo(7)
 		start := time.Now()
 		var at2s int
 		for i := range 2000 {
@@ -158,7 +158,7 @@ var hostileData = append(reservedTypes, []hostile{
 		}
 	}),
 	lives("streams of a track that was cancelled", func(p *peer) {
-		st := p.subscribedTo()
+		st := p.subscribedTo(7)
 		p.wantReset(st, moqt.StreamCancelled)
 		start := time.Now()
 		p.wantStopped(p.uni(unhex("70 07 00 00 01 61")), moqt.StreamCancelled)
@@ -186,25 +186,25 @@ var hostileData = append(reservedTypes, []hostile{
 		return req.Reject(moqt.RequestUninterested, "")
 	}),
 	lives("object larger than the limit", func(p *peer) {
-		p.subscribedTo()
+		p.subscribedTo(7)
 		st := p.uni(unhex("70 07 00 00 f0 7fffffff"))
 		p.wantStopped(st, moqt.StreamExcessiveLoad)
 	}).serving(view),
 	lives("object of 2^62 bytes", func(p *peer) {
-		p.subscribedTo()
+		p.subscribedTo(7)
 		p.wantStopped(p.uni(unhex("70 07 00 00 ff 4000000000000000")), moqt.StreamExcessiveLoad)
 		p.wantStopped(p.uni(unhex("70 07 00 00 ff ffffffffffffffff")), moqt.StreamExcessiveLoad)
 	}).serving(view),
 	lives("properties larger than the limit", func(p *peer) {
-		p.subscribedTo()
+		p.subscribedTo(7)
 		p.wantStopped(p.uni(unhex("71 07 00 00 ff 4000000000000000")), moqt.StreamExcessiveLoad)
 	}).serving(view),
 	lives("first object larger than the limit, which has the subgroup's id", func(p *peer) {
-		p.subscribedTo()
+		p.subscribedTo(7)
 		p.wantStopped(p.uni(unhex("72 07 00 00 ff 4000000000000000")), moqt.StreamExcessiveLoad)
 	}).serving(view),
 	lives("object of the largest size", func(p *peer) {
-		p.subscribedTo()
+		p.subscribedTo(7)
 		st := p.uni(append(unhex("70 07 00 00 d00000"), bytes.Repeat([]byte{0}, 1<<20)...))
 		st.Close()
 	}).serving(func(ctx context.Context, s *transport.Session) error {

@@ -200,7 +200,7 @@ var hostileTimes = []hostile{
 	{name: "stall inside an object of a fetch", do: after(30*time.Second, fetchStream("1c 01 00 01 05 61")), code: moqt.SessionDataStreamTimeout, serve: fetching},
 	{name: "stall inside the header of an object of a fetch", do: after(30*time.Second, fetchStream(fetchFirst+"1c 01")), code: moqt.SessionDataStreamTimeout, serve: fetching},
 	lives("slow object", func(p *peer) {
-		p.subscribedTo()
+		p.subscribedTo(7)
 		st := p.uni(unhex("70 07 00 00 14"))
 		for range 20 {
 			time.Sleep(29 * time.Second)
@@ -211,7 +211,7 @@ var hostileTimes = []hostile{
 		st.Close()
 	}).serving(reads("0/0/0 " + strings.Repeat("a", 20))),
 	lives("quiet after an object that is skipped", func(p *peer) {
-		p.subscribedTo()
+		p.subscribedTo(7)
 		st := p.uni(unhex("70 07 00 00 03 616263"))
 		time.Sleep(time.Hour)
 		p.write(st, unhex("00 01 62"))
@@ -232,7 +232,7 @@ var hostileTimes = []hostile{
 		return nil
 	}),
 	lives("quiet session", func(p *peer) {
-		p.subscribedTo()
+		p.subscribedTo(7)
 		p.uni(unhex("70 07 00"))    // a header and no object yet
 		p.uni(unhex("72 07 00"))    // nor one that has the subgroup's id
 		p.uni(unhex("f0 132b3e28")) // padding to come

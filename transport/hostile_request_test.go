@@ -95,10 +95,10 @@ var hostileRequests = []hostile{
 	pv("parameter twice", badSubscribe("02 10 01 00 01")),
 	pv("parameter type that overflows", badSubscribe("02 10 01 ff ffffffffffffffff 00")),
 	pv("fewer parameters than counted", badSubscribe("02 10 01")),
-	pv("filter of an unknown type", badSubscribe("01 21 01 05")),
-	pv("filter with a byte too many", badSubscribe("01 21 02 01 00")),
-	pv("filter that ends too early", badSubscribe("01 21 02 03 01")),
-	pv("filter whose end group overflows", badSubscribe("01 21 0c 04 ff ffffffffffffffff 00 01")),
+	pv("filter of an unknown type", badSubscribe("01 21 01 05")).in(taggedFilters),
+	pv("filter with a byte too many", badSubscribe("01 21 02 01 00")).in(taggedFilters),
+	pv("filter that ends too early", badSubscribe("01 21 02 03 01")).in(taggedFilters),
+	pv("filter whose end group overflows", badSubscribe("01 21 0c 04 ff ffffffffffffffff 00 01")).in(taggedFilters),
 	pv("FORWARD in an update of SUBSCRIBE_NAMESPACE", request(subscribeNamespace(0, "a"), unhex("02 0004 02 01 10 01"))).serving(take),
 	{name: "token that is none", do: badSubscribe("01 03 02 04 01"), code: moqt.SessionKeyValueFormatting},
 	{name: "token without an alias", do: badSubscribe("01 03 01 02"), code: moqt.SessionKeyValueFormatting},
@@ -118,11 +118,11 @@ var hostileRequests = []hostile{
 	lives("track subscribed to twice", func(p *peer) {
 		p.answer(p.request(subscribe(0)), wire.KindSubscribe)
 		p.wantError(p.request(subscribe(2)), wire.KindSubscribe, moqt.RequestDuplicateSubscription)
-	}).serving(publish),
+	}).serving(publish).in(oneSubscription),
 	lives("track published twice", func(p *peer) {
 		p.answer(p.request(publishMessage(0, 1, "a")), wire.KindPublish)
 		p.wantError(p.request(publishMessage(2, 2, "a")), wire.KindPublish, moqt.RequestDuplicateSubscription)
-	}).serving(take),
+	}).serving(take).in(oneSubscription),
 	lives("prefix that is given up a moment later", func(p *peer) {
 		old := p.request(subscribeNamespace(0, "a"))
 		p.answer(old, wire.KindSubscribeNamespace)
@@ -243,7 +243,7 @@ var hostileRequests = []hostile{
 		p.answer(st, wire.KindSubscribe)
 		synctest.Wait()
 		p.wantError(p.request(subscribe(2)), wire.KindSubscribe, moqt.RequestDuplicateSubscription) // it goes on
-	}).serving(take),
+	}).serving(take).in(oneSubscription),
 	lives("SUBSCRIBE and a reset", func(p *peer) {
 		st := p.request(subscribe(0))
 		p.answer(st, wire.KindSubscribe)

@@ -23,25 +23,66 @@ type peer struct {
 	streams map[transport.ReceiveStream]*wire.Reader
 }
 
-// rawPeer returns a peer that has not said anything.
+// rawPeer returns a peer that has not said anything. It speaks the connection's
+// draft.
 func rawPeer(t *testing.T, conn transport.Conn) *peer {
-	profile, ok := wire.ProfileFor(moqt.Draft18)
+	v := conn.Info().Version
+	profile, ok := wire.ProfileFor(v)
 	if !ok {
-		t.Fatal("no profile of draft-18")
+		t.Fatalf("no profile of %v", v)
 	}
 	return &peer{t: t, conn: conn, profile: profile, streams: make(map[transport.ReceiveStream]*wire.Reader)}
 }
 
-// newPeer returns a peer that has sent a SETUP as it should.
+// newPeer returns a peer that has sent a SETUP as it should. Where the draft has
+// one control stream that the client opens, a server waits for it.
 func newPeer(t *testing.T, conn transport.Conn) *peer {
 	t.Helper()
 	p := rawPeer(t, conn)
-	setup := &wire.Setup{Implementation: "hostile"}
-	if i := conn.Info(); i.Client && !i.WebTransport {
+	p.greet()
+	return p
+}
+
+// greet sends a SETUP as it should be.
+func (p *peer) greet() { p.openControl(p.bytes(p.setup())) }
+
+// setup is a SETUP as it should be.
+func (p *peer) setup() *wire.Setup {
+	i := p.conn.Info()
+	setup := &wire.Setup{Implementation: "hostile", Server: !i.Client, MaxRequestID: wire.Some(uint64(100))}
+	if i.Client && !i.WebTransport {
 		setup.Path, setup.Authority = wire.Some("/"), wire.Some("pipe.test")
 	}
-	p.control = p.uni(p.bytes(setup))
-	return p
+	return setup
+}
+
+// openControl writes b as the first of the control stream.
+func (p *peer) openControl(b []byte) {
+	p.t.Helper()
+	switch {
+	case p.profile.RequestStreams():
+		p.control = p.uni(b)
+	case p.conn.Info().Client:
+		p.control = p.bidi(b)
+	default:
+		st, err := p.conn.AcceptStream(p.t.Context())
+		if err != nil {
+			p.t.Fatalf("AcceptStream() = %v", err)
+		}
+		p.control = st
+		p.write(st, b)
+	}
+}
+
+// meet makes a session on mine while the peer on theirs says do, which is to
+// begin with a SETUP.
+func meet(t *testing.T, mine, theirs transport.Conn, c *transport.Config, do func(p *peer)) (*transport.Session, *peer, error) {
+	t.Helper()
+	wait := async(func() (*transport.Session, error) { return transport.NewSession(t.Context(), mine, c) })
+	p := rawPeer(t, theirs)
+	do(p)
+	s, err := wait()
+	return s, p, err
 }
 
 // against makes a session with a peer that has sent its SETUP. The session is
@@ -49,21 +90,19 @@ func newPeer(t *testing.T, conn transport.Conn) *peer {
 func against(t *testing.T, c *transport.Config, o *transporttest.PipeOptions) (*transport.Session, *peer) {
 	t.Helper()
 	client, server := transporttest.Pipe(t, o)
-	p := newPeer(t, client)
-	s, err := transport.NewSession(t.Context(), server, c)
-	if err != nil {
-		t.Fatalf("NewSession() = %v", err)
-	}
-	t.Cleanup(func() { s.Close() })
-	return s, p
+	return greeted(t, server, client, c)
 }
 
 // againstServer is against with the session at the client's end.
 func againstServer(t *testing.T, c *transport.Config) (*transport.Session, *peer) {
 	t.Helper()
 	client, server := transporttest.Pipe(t, nil)
-	p := newPeer(t, server)
-	s, err := transport.NewSession(t.Context(), client, c)
+	return greeted(t, client, server, c)
+}
+
+func greeted(t *testing.T, mine, theirs transport.Conn, c *transport.Config) (*transport.Session, *peer) {
+	t.Helper()
+	s, p, err := meet(t, mine, theirs, c, (*peer).greet)
 	if err != nil {
 		t.Fatalf("NewSession() = %v", err)
 	}
@@ -205,14 +244,17 @@ func (p *peer) wantStopped(st transport.SendStream, code moqt.StreamCode) {
 	wantStream(p.t, "Write to a stopped stream", err, code)
 }
 
-// wantClosed waits until the session is closed with code.
-func (p *peer) wantClosed(code moqt.SessionCode) {
+// wantClosed waits until the session is closed with code, and reports whether it
+// is closed.
+func (p *peer) wantClosed(code moqt.SessionCode) bool {
 	p.t.Helper()
 	select {
 	case <-p.conn.Context().Done():
 		wantSession(p.t, "the session's end", done(p.conn.Context()), code, true)
+		return true
 	case <-time.After(time.Minute):
 		p.t.Errorf("the session is open, want it closed with %v", code)
+		return false
 	}
 }
 
