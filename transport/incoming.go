@@ -61,7 +61,7 @@ func (s *Session) acceptBidi() {
 // serveRequest reads the first message of a stream that the peer opened and
 // brings the request to its handler.
 func (s *Session) serveRequest(st Stream) {
-	rs := s.newRequestStream(st, false)
+	rs := s.newRequestStream(s.newStreamLane(st, false), false)
 	defer rs.cancel(ErrClosed)
 	m, err := rs.read(wire.On{})
 	if err != nil {
@@ -95,7 +95,7 @@ func (s *Session) serveRequest(st Stream) {
 	}
 	// The context of our half ends when the peer stops it, which is how a
 	// subscriber cancels.
-	stop := context.AfterFunc(st.Context(), rs.stopped)
+	stop := context.AfterFunc(rs.lane.writing(), rs.stopped)
 	defer stop()
 	switch m := m.(type) {
 	case *wire.Subscribe:

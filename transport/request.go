@@ -12,18 +12,15 @@ import (
 	"github.com/tributary-live/tributary/transport/wire"
 )
 
-// requestStream is one request on its bidirectional stream, the same for both
-// ends: the message that opened it, the answer, updates and their answers, and
-// what follows. Its context ends when either side cancels, when the request is
-// finished, or with the session.
+// requestStream is one request, the same for both ends: the message that opened
+// it, the answer, updates and their answers, and what follows. Its context ends
+// when either side cancels, when the request is finished, or with the session.
 type requestStream struct {
 	s      *Session
 	id     uint64
 	kind   wire.Kind // of the message that opened it
 	ours   bool      // this end opened it
-	st     Stream
-	src    *timedStream
-	r      *wire.Reader // of src; read by one goroutine at a time
+	lane   lane
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	turn   chan struct{} // cap 1: who has put a token in may write
@@ -38,12 +35,8 @@ type requestStream struct {
 	late    *time.Timer         // ends the wait for the peer's end; nil before linger
 }
 
-func (s *Session) newRequestStream(st Stream, ours bool) *requestStream {
-	st.SetPriority(levelControl, true)
-	rs := &requestStream{s: s, st: st, ours: ours, turn: make(chan struct{}, 1), replied: make(chan struct{})}
-	rs.src = timed(st, s.cfg.Limits.MessageTimeout)
-	rs.src.next(!ours) // the peer's begins with a message, our answer may be long in coming
-	rs.r = wire.NewReader(rs.src)
+func (s *Session) newRequestStream(l lane, ours bool) *requestStream {
+	rs := &requestStream{s: s, lane: l, ours: ours, turn: make(chan struct{}, 1), replied: make(chan struct{})}
 	rs.ctx, rs.cancel = context.WithCancelCause(s.ctx)
 	return rs
 }
@@ -63,7 +56,7 @@ func (s *Session) request(ctx context.Context, kind wire.Kind, extra time.Durati
 	if err != nil {
 		return nil, nil, s.sessionOr(ctx, err)
 	}
-	rs := s.newRequestStream(st, true)
+	rs := s.newRequestStream(s.newStreamLane(st, true), true)
 	rs.id, rs.kind = s.newID(), kind
 	if before != nil {
 		before(rs)
@@ -167,20 +160,12 @@ func (rs *requestStream) gotGoaway(m *wire.Goaway) error {
 // does not come to its end, end the session; a stream that ends or is reset
 // does not.
 func (rs *requestStream) read(on wire.On) (wire.Message, error) {
-	m, err := rs.s.profile.ReadMessage(rs.r, on)
-	if err == nil {
-		rs.src.next(rs.r.Buffered() > 0)
-		return m, nil
-	}
+	m, err := rs.lane.read(on)
 	var we *wire.Error
-	switch {
-	case err == io.EOF, isStream(err):
-	case errors.As(err, &we):
+	if errors.As(err, &we) {
 		rs.s.end(err)
-	case isTimeout(err):
-		err = rs.s.fail(moqt.SessionControlMessageTimeout, "a message took more than %v to come", rs.s.cfg.Limits.MessageTimeout)
 	}
-	return nil, err
+	return m, err
 }
 
 // send writes m. It may be called concurrently.
@@ -226,8 +211,7 @@ func (rs *requestStream) write(m wire.Message, last bool, before func()) error {
 	if before != nil {
 		before()
 	}
-	rs.st.SetWriteDeadline(time.Now().Add(rs.s.cfg.Limits.MessageTimeout))
-	if _, err = rs.st.Write(b); err != nil {
+	if err = rs.lane.write(rs.ctx, m, b); err != nil {
 		err = rs.endOf(err)
 		if !isStream(err) {
 			// Part of the message may be out, so nothing can follow, not even a FIN.
@@ -252,7 +236,7 @@ func (rs *requestStream) closeWrite() {
 	rs.mu.Lock()
 	rs.closed = true
 	rs.mu.Unlock()
-	rs.st.Close()
+	rs.lane.closeWrite()
 }
 
 // update sends a REQUEST_UPDATE and waits for its answer.
@@ -302,7 +286,7 @@ func (rs *requestStream) answered(m wire.Message) error {
 func (rs *requestStream) finish() {
 	rs.cancel(ErrClosed)
 	rs.endWrite()
-	rs.st.CancelRead(moqt.StreamCancelled)
+	rs.lane.cancelRead(moqt.StreamCancelled)
 }
 
 // endWrite closes our half, or resets it if a message is held up in the middle.
@@ -314,7 +298,7 @@ func (rs *requestStream) endWrite() {
 		}
 		<-rs.turn
 	default:
-		rs.st.CancelWrite(moqt.StreamCancelled)
+		rs.lane.cancelWrite(moqt.StreamCancelled)
 	}
 }
 
@@ -323,7 +307,7 @@ func (rs *requestStream) endWrite() {
 // way for cancelled.
 func (rs *requestStream) linger() {
 	rs.mu.Lock()
-	rs.late = time.AfterFunc(2*rs.s.cfg.Limits.DoneWait, func() { rs.st.CancelRead(moqt.StreamCancelled) })
+	rs.late = time.AfterFunc(2*rs.s.cfg.Limits.DoneWait, func() { rs.lane.cancelRead(moqt.StreamCancelled) })
 	rs.mu.Unlock()
 	rs.cancel(ErrClosed)
 }
@@ -337,9 +321,9 @@ func (rs *requestStream) abort(code moqt.StreamCode, cause error) {
 	rs.mu.Unlock()
 	rs.cancel(cause)
 	if !closed {
-		rs.st.CancelWrite(code)
+		rs.lane.cancelWrite(code)
 	}
-	rs.st.CancelRead(code)
+	rs.lane.cancelRead(code)
 	if late != nil {
 		late.Stop()
 	}
@@ -361,7 +345,7 @@ func (rs *requestStream) refuse(m *wire.RequestError) error {
 		return err
 	}
 	rs.cancel(&RequestError{Code: m.Code, Reason: m.Reason})
-	rs.st.CancelRead(moqt.StreamCancelled)
+	rs.lane.cancelRead(moqt.StreamCancelled)
 	return err
 }
 
@@ -384,10 +368,8 @@ func (rs *requestStream) outlives(other *requestStream) bool {
 // stopped ends the request of a peer that has stopped our half of its stream,
 // which is how a subscriber cancels. It is called when that half has ended.
 func (rs *requestStream) stopped() {
-	_, err := rs.st.Write(nil) // fails with the peer's code
-	var se *StreamError
-	if errors.As(err, &se) && se.Remote {
-		rs.cancel(se)
+	if err := rs.lane.stopped(); err != nil {
+		rs.cancel(err)
 	}
 }
 
@@ -422,9 +404,6 @@ func (rs *requestStream) follow(handle func(wire.Message) error) error {
 			}
 			continue
 		case *wire.RequestUpdate:
-			if err := rs.s.takeID(m.RequestID); err != nil {
-				return err
-			}
 			if err := checkTokens(m); err != nil {
 				rs.s.end(err)
 				return err

@@ -162,9 +162,17 @@ func (s *Session) sendControl(m wire.Message) error {
 	if err != nil {
 		return err
 	}
-	s.control.SetWriteDeadline(time.Now().Add(s.cfg.Limits.MessageTimeout))
+	s.control.SetWriteDeadline(s.messageDeadline())
 	_, err = s.control.Write(b)
 	return err
+}
+
+// messageDeadline is until when a message that is written now must be out.
+func (s *Session) messageDeadline() time.Time { return time.Now().Add(s.cfg.Limits.MessageTimeout) }
+
+// messageTooLate ends the session over a message that did not come to its end.
+func (s *Session) messageTooLate() error {
+	return s.fail(moqt.SessionControlMessageTimeout, "a message took more than %v to come", s.cfg.Limits.MessageTimeout)
 }
 
 // Version returns the negotiated draft.
@@ -317,7 +325,7 @@ func (s *Session) controlError(err error) error {
 	case isStream(err):
 		return s.fail(moqt.SessionProtocolViolation, "control stream reset")
 	case isTimeout(err):
-		return s.fail(moqt.SessionControlMessageTimeout, "a message took more than %v to come", s.cfg.Limits.MessageTimeout)
+		return s.messageTooLate()
 	}
 	return err
 }

@@ -144,7 +144,7 @@ func (s *Session) Publish(ctx context.Context, name moqt.TrackName, o *PublishOp
 	t.mu.Unlock()
 	s.establish(t)
 	begun := s.wg.Go(func() {
-		defer context.AfterFunc(rs.st.Context(), rs.stopped)()
+		defer context.AfterFunc(rs.lane.writing(), rs.stopped)()
 		t.run()
 	})
 	if !begun {

@@ -162,6 +162,6 @@ func (r *StatusRequest) Accept(i TrackInfo) error {
 		return err
 	}
 	r.rs.cancel(ErrClosed)
-	r.rs.st.CancelRead(moqt.StreamCancelled)
+	r.rs.lane.cancelRead(moqt.StreamCancelled)
 	return err
 }
