@@ -23,11 +23,11 @@ func (t *Track) heldIn(r transport.Range) (objects []held, largest moqt.Location
 		if i == 0 {
 			dropped = t.dropped && r.Start.Less(moqt.Location{Group: g.id, Object: g.first})
 		}
-		for n, p := range g.objects {
+		for n, o := range g.objects {
 			at := moqt.Location{Group: g.id, Object: g.first + uint64(n)}
 			largest = at
 			if !at.Less(r.Start) && !r.End.Less(at) {
-				objects = append(objects, held{at, p})
+				objects = append(objects, held{at, o.payload})
 			}
 		}
 	}

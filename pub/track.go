@@ -40,10 +40,23 @@ const maxHeld = 64 << 20
 type group struct {
 	id      uint64
 	began   time.Time
-	first   uint64   // id of objects[0]; more than 0 if the head was dropped
-	objects [][]byte // payloads, ids in sequence
+	first   uint64 // id of objects[0]; more than 0 if the head was dropped
+	objects []object
 	bytes   int64
 	closed  bool
+	ended   time.Time // if closed
+}
+
+// object is a payload, and when it was made. Ids are in sequence.
+type object struct {
+	payload []byte
+	made    time.Time
+}
+
+func (g *group) close() {
+	if !g.closed {
+		g.closed, g.ended = true, time.Now()
+	}
 }
 
 func newTrack(priority moqt.Priority) *Track {
@@ -62,12 +75,12 @@ func (t *Track) Append(groupID uint64, payload []byte) {
 			if groupID < g.id {
 				panic("pub: group ids of a track must rise")
 			}
-			g.closed = true
+			g.close()
 		}
 		g = &group{id: groupID, began: time.Now()}
 		t.groups = append(t.groups, g)
 	}
-	g.objects = append(g.objects, payload)
+	g.objects = append(g.objects, object{payload, time.Now()})
 	g.bytes += int64(len(payload))
 	t.bytes += int64(len(payload))
 	t.trimLocked()
@@ -86,8 +99,8 @@ func (t *Track) trimLocked() {
 		t.dropped = true
 	}
 	for g := t.groups[0]; t.bytes > maxHeld && len(g.objects) > 1; g.first++ {
-		n := int64(len(g.objects[0]))
-		g.objects[0] = nil
+		n := int64(len(g.objects[0].payload))
+		g.objects[0] = object{}
 		g.objects = g.objects[1:]
 		g.bytes -= n
 		t.bytes -= n
@@ -100,7 +113,7 @@ func (t *Track) CloseGroup() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if g := t.runningLocked(); g != nil {
-		g.closed = true
+		g.close()
 		t.changedLocked()
 	}
 }
@@ -110,7 +123,7 @@ func (t *Track) end() {
 	defer t.mu.Unlock()
 	t.ended = true
 	if g := t.runningLocked(); g != nil {
-		g.closed = true
+		g.close()
 	}
 	t.changedLocked()
 }
@@ -151,12 +164,13 @@ type cursor struct {
 
 // step is what a sender finds at its cursor.
 type step struct {
-	payload []byte // of the object at the cursor, if found
-	found   bool
-	done    bool          // the group has no more objects
-	skip    bool          // the group is given up, the cursor is at another
-	ended   bool          // so has the track
-	wait    chan struct{} // closed when there may be more
+	object // at the cursor, if found
+	found  bool
+	done   bool          // the group has no more objects
+	since  time.Time     // if done
+	skip   bool          // the group is given up, the cursor is at another
+	ended  bool          // so has the track
+	wait   chan struct{} // closed when there may be more
 }
 
 // at returns what there is at c. It moves c to the next group if its own is not
@@ -186,9 +200,9 @@ func (t *Track) at(c *cursor) step {
 	c.object = max(c.object, g.first)
 	switch n := c.object - g.first; {
 	case n < uint64(len(g.objects)):
-		return step{payload: g.objects[n], found: true}
+		return step{object: g.objects[n], found: true}
 	case g.closed:
-		return step{done: true}
+		return step{done: true, since: g.ended}
 	}
 	return step{wait: t.changed}
 }
@@ -230,13 +244,14 @@ func (t *Track) send(ctx context.Context, w *transport.TrackWriter) bool {
 				sg, err = w.OpenSubgroup(ctx, moqt.Subgroup{Group: c.group, Priority: t.priority, First: c.object == 0, EndOfGroup: true})
 			}
 			if err == nil {
-				err = sg.WriteObject(moqt.Object{Location: moqt.Location{Group: c.group, Object: c.object}, Payload: s.payload})
+				err = sg.WriteObject(moqt.Object{Location: moqt.Location{Group: c.group, Object: c.object}, Payload: s.payload, Received: s.made})
 			}
 			if err != nil {
-				if sg == nil || w.Context().Err() != nil || ctx.Err() != nil {
+				if w.Context().Err() != nil || ctx.Err() != nil {
 					return false
 				}
-				// The subscriber has stopped this group's stream and no more.
+				// The subscriber has stopped this group's stream and no more,
+				// or the group has exceeded a delivery timeout.
 				sg = nil
 				c = cursor{group: c.group + 1}
 				continue
@@ -245,6 +260,7 @@ func (t *Track) send(ctx context.Context, w *transport.TrackWriter) bool {
 			c.begun = true
 		case s.done:
 			if sg != nil {
+				sg.Complete(s.since)
 				sg.Close()
 				sg = nil
 			}

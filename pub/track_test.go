@@ -15,7 +15,7 @@ func (t *Track) heldGroups() string {
 	for _, g := range t.groups {
 		s += fmt.Sprintf(" %d:%d-%d", g.id, g.first, g.first+uint64(len(g.objects))-1)
 		for _, o := range g.objects {
-			bytes += int64(len(o))
+			bytes += int64(len(o.payload))
 		}
 	}
 	if bytes != t.bytes {

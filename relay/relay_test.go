@@ -60,6 +60,7 @@ type publisher struct {
 	subscribed int
 	fetched    int
 	noFetch    bool
+	pad        int // bytes added to each payload
 }
 
 func publish(t *testing.T, sess *transport.Session, name moqt.TrackName) *publisher {
@@ -127,6 +128,7 @@ func (p *publisher) write(group, id uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	o := moqt.Object{Location: moqt.Location{Group: group, Object: id}, Priority: moqt.DefaultPriority, Payload: payload(group, id)}
+	o.Payload = append(o.Payload, make([]byte, p.pad)...)
 	if id == 0 {
 		p.objects = nil
 		for w, g := range p.writers {

@@ -257,10 +257,25 @@ func (k *sink) sendRun(o *outCtx, c *cache.Cursor) (again bool, err error) {
 		return false, err
 	}
 	defer context.AfterFunc(o.ctx, func() { w.Cancel(moqt.StreamTooFarBehind) })()
+	var timing sync.WaitGroup
+	defer timing.Wait()
+	ctx, cancel := context.WithCancel(o.ctx)
+	defer cancel()
+	complete := func() {
+		if at, ok := c.Complete(ctx); ok {
+			w.Complete(at)
+		}
+	}
+	timed := false
 	for {
+		if _, limit := w.Timeouts(); limit > 0 && !timed {
+			timed = true
+			timing.Go(complete)
+		}
 		obj, err := c.Next(o.ctx)
 		switch {
 		case err == io.EOF:
+			complete() // long ago, perhaps
 			return false, w.Close()
 		case errors.Is(err, cache.ErrGap):
 			w.Cancel(moqt.StreamCancelled)

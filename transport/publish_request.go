@@ -86,6 +86,9 @@ func (r *PublishRequest) Accept(o *SubscribeOptions) (*TrackReader, error) {
 	if err := r.rs.answer(&wire.RequestOK{Params: p}, false); err != nil {
 		return nil, err
 	}
+	r.t.mu.Lock()
+	r.t.asked.apply(&p)
+	r.t.mu.Unlock()
 	close(r.accepted)
 	return r.t, nil
 }

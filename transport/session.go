@@ -37,6 +37,7 @@ type Session struct {
 	requests  chan Request
 	nextID    atomic.Uint64
 	sched     sched
+	unacked   unacked
 	why       atomic.Pointer[endReason] // set when this end begins to end the session
 
 	mu          sync.Mutex // guards what follows
@@ -101,6 +102,7 @@ func NewSession(ctx context.Context, conn Conn, c *Config) (*Session, error) {
 	} else {
 		s.nextID.Store(1)
 	}
+	context.AfterFunc(s.ctx, s.unacked.stop)
 	stopConn := context.AfterFunc(conn.Context(), func() {
 		if why := s.why.Load(); why != nil {
 			s.cancel(why.err)

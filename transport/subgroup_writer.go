@@ -1,12 +1,14 @@
 package transport
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"math"
 	"sync"
+	"time"
 
 	"github.com/tributary-live/tributary/transport/moqt"
 	"github.com/tributary-live/tributary/transport/wire"
@@ -23,10 +25,13 @@ type SubgroupWriter struct {
 	next   uint64 // the least id that may come; Write gives it
 	left   int64  // bytes owed to the current StartObject
 	prev   uint64 // id of the last object on the stream
+	timed  bool   // the stream has a deadline
 
 	// Guarded by t.mu:
-	st  SendStream // nil if none is open
-	end error      // why nothing can be written any more
+	st   SendStream // nil if none is open
+	end  error      // why nothing can be written any more
+	pub  timeouts   // the publisher's
+	late *time.Timer
 }
 
 // OpenGroup opens a group that is one stream: subgroup 0, whose end is that of
@@ -38,7 +43,7 @@ func (t *TrackWriter) OpenGroup(ctx context.Context, group uint64) (*SubgroupWri
 // OpenSubgroup opens a subgroup as sg tells it. The stream is opened with the
 // first object, which blocks while the peer's limit of streams is reached; ctx
 // bounds that wait. First is cleared by itself when objects before were left
-// out.
+// out. A subgroup that has exceeded a delivery timeout cannot be opened again.
 func (t *TrackWriter) OpenSubgroup(ctx context.Context, sg moqt.Subgroup) (*SubgroupWriter, error) {
 	if t.rs.ctx.Err() != nil {
 		return nil, t.rs.endOf(nil)
@@ -48,10 +53,13 @@ func (t *TrackWriter) OpenSubgroup(ctx context.Context, sg moqt.Subgroup) (*Subg
 	} else if sg.Priority == t.defPrio {
 		sg.DefaultPriority = true
 	}
-	w := &SubgroupWriter{t: t, ctx: ctx, header: wire.SubgroupHeader{Alias: t.alias, Subgroup: sg}}
+	w := &SubgroupWriter{t: t, ctx: ctx, header: wire.SubgroupHeader{Alias: t.alias, Subgroup: sg}, pub: t.published()}
 	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.timedOut.has(subgroupID{sg.Group, sg.ID}) {
+		return nil, errTimedOut
+	}
 	t.open[w] = struct{}{}
-	t.mu.Unlock()
 	return w, nil
 }
 
@@ -70,8 +78,10 @@ const oneWrite = 16 << 10 // objects up to this many bytes are copied behind the
 // must rise within a subgroup; the group and subgroup of o are those of w,
 // whatever o says.
 //
-// It returns [*StreamError] if the peer stopped the stream, after which the
-// subgroup is over. (MOQT draft-18, "Subgroup Header")
+// It returns [*StreamError] if the peer stopped the stream, or, with the code
+// DELIVERY_TIMEOUT, if o outlived the object delivery timeout before all of it
+// was on its way; the stream is then reset. Either way the subgroup is over.
+// (MOQT draft-18, "Subgroup Header")
 func (w *SubgroupWriter) WriteObject(o moqt.Object) error {
 	if err := w.begin(&o); err != nil {
 		return err
@@ -163,6 +173,11 @@ func (w *SubgroupWriter) begin(o *moqt.Object) error {
 func (w *SubgroupWriter) start(b []byte, o *moqt.Object, size int64) (SendStream, []byte, error) {
 	first := w.header.First
 	w.header.First = false // what comes later is not the first, whatever becomes of o
+	if profile := w.t.s.profile; first && profile.TimeoutsOnObjects() {
+		w.t.mu.Lock()
+		w.pub = w.pub.override(profile, o.Properties)
+		w.t.mu.Unlock()
+	}
 	wanted := w.t.wants(moqt.Location{Group: w.header.Group, Object: o.Object})
 	if o.Object < math.MaxUint64 {
 		w.next = o.Object + 1
@@ -170,6 +185,11 @@ func (w *SubgroupWriter) start(b []byte, o *moqt.Object, size int64) (SendStream
 	if !wanted {
 		w.cut()
 		return nil, b, nil
+	}
+	deadline := w.deadline(o)
+	if !deadline.IsZero() && time.Now().After(deadline) {
+		w.expire()
+		return nil, b, errTimedOut
 	}
 	w.t.mu.Lock()
 	st := w.st
@@ -187,24 +207,39 @@ func (w *SubgroupWriter) start(b []byte, o *moqt.Object, size int64) (SendStream
 		return nil, b, err
 	}
 	if st == nil {
-		if st, err = w.openStream(first); st == nil {
+		if st, err = w.openStream(first, deadline); st == nil {
 			return nil, b, err
 		}
+	}
+	if w.timed || !deadline.IsZero() { // each piece of o is checked against it
+		st.SetWriteDeadline(deadline)
+		w.timed = !deadline.IsZero()
 	}
 	w.prev = o.Object
 	return st, b, nil
 }
 
-// openStream opens a stream and sends the subgroup's header on it. The stream is
-// nil if the subscriber has lost interest meanwhile.
-func (w *SubgroupWriter) openStream(first bool) (SendStream, error) {
+// openStream opens a stream and sends the subgroup's header on it, if that can
+// be done before the deadline, which may be zero. The stream is nil if the
+// subscriber has lost interest meanwhile.
+func (w *SubgroupWriter) openStream(first bool, deadline time.Time) (SendStream, error) {
 	t := w.t
 	ctx, cancel := context.WithCancel(w.ctx)
 	defer cancel()
 	defer context.AfterFunc(t.rs.ctx, cancel)()
+	if !deadline.IsZero() {
+		late := time.AfterFunc(time.Until(deadline), func() {
+			w.expire()
+			cancel()
+		})
+		defer late.Stop()
+	}
 	st, err := t.s.conn.OpenUniStream(ctx)
 	if err != nil {
-		return nil, t.rs.endOf(err)
+		t.mu.Lock()
+		end := w.end
+		t.mu.Unlock()
+		return nil, t.rs.endOf(cmp.Or(end, err))
 	}
 	t.mu.Lock()
 	end := w.end
@@ -253,6 +288,9 @@ func (w *SubgroupWriter) write(st SendStream, p []byte) error {
 	cut, end := w.st != st, w.end
 	w.t.mu.Unlock()
 	switch {
+	case end == nil && !cut && isTimeout(err) && w.timed:
+		w.expire()
+		return errTimedOut
 	case end != nil:
 		return w.t.rs.endOf(end)
 	case cut:
@@ -280,6 +318,7 @@ func (w *SubgroupWriter) cut() {
 // start of the subscription on. It returns [*StreamError] if the peer stopped
 // the stream.
 func (w *SubgroupWriter) Close() error {
+	w.Complete(time.Now())
 	st, ok := w.finish(ErrClosed)
 	switch {
 	case !ok || st == nil:
@@ -311,6 +350,12 @@ func (w *SubgroupWriter) finish(why error) (st SendStream, ok bool) {
 	w.end = why
 	st = w.st
 	delete(t.open, w)
+	if why == errTimedOut {
+		t.timedOut.add(subgroupID{w.header.Group, w.header.ID})
+	}
+	if why != ErrClosed && w.late != nil {
+		w.late.Stop()
+	}
 	t.mu.Unlock()
 	if st != nil {
 		t.s.sched.remove(st)

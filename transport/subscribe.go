@@ -65,6 +65,9 @@ type SubscribeUpdate struct {
 	Priority *moqt.Priority
 	Filter   *moqt.Filter
 	Forward  *bool
+	// ObjectTimeout and SubgroupTimeout are the delivery timeouts; 0 takes one
+	// away, from draft-18 on.
+	ObjectTimeout, SubgroupTimeout *time.Duration
 	// NewGroup is the largest group known plus one, or 0, in a request for a
 	// new group (NEW_GROUP_REQUEST).
 	NewGroup *uint64
@@ -116,6 +119,7 @@ func (s *Session) subscribe(ctx context.Context, t *TrackReader, p wire.Params, 
 		return nil, err
 	}
 	t.rs, t.props = rs, ok.Properties
+	t.asked.apply(&p)
 	if ok.Params.Largest.Set {
 		t.largest, t.some = ok.Params.Largest.Value, true
 	}

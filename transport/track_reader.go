@@ -31,6 +31,7 @@ type TrackReader struct {
 	known    bool // alias is set
 	largest  moqt.Location
 	some     bool // largest is set
+	asked    timeouts
 	queue    []*SubgroupReader
 	open     map[*SubgroupReader]struct{}
 	streams  uint64 // seen
@@ -86,7 +87,10 @@ func (t *TrackReader) run() {
 // to their end, but not for ever. Ending the request after that tells the
 // publisher that nothing is lost if it leaves.
 func (t *TrackReader) awaitRead() {
-	late := time.NewTimer(t.s.cfg.Limits.DoneWait)
+	t.mu.Lock()
+	wait := t.doneWaitLocked()
+	t.mu.Unlock()
+	late := time.NewTimer(wait)
 	defer late.Stop()
 	for {
 		t.mu.Lock()
@@ -119,7 +123,7 @@ func (t *TrackReader) done(err error, streams uint64) {
 		t.overLocked()
 		return
 	}
-	t.deadline = time.AfterFunc(t.s.cfg.Limits.DoneWait, func() {
+	t.deadline = time.AfterFunc(t.doneWaitLocked(), func() {
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		t.overLocked()
@@ -182,6 +186,12 @@ func (t *TrackReader) Update(ctx context.Context, u SubscribeUpdate) error {
 	if u.Forward != nil {
 		p.Forward = wire.Some(*u.Forward)
 	}
+	if u.ObjectTimeout != nil {
+		p.ObjectTimeout = wire.Some(*u.ObjectTimeout)
+	}
+	if u.SubgroupTimeout != nil {
+		p.SubgroupTimeout = wire.Some(*u.SubgroupTimeout)
+	}
 	if u.NewGroup != nil {
 		p.NewGroup = wire.Some(*u.NewGroup)
 	}
@@ -189,10 +199,11 @@ func (t *TrackReader) Update(ctx context.Context, u SubscribeUpdate) error {
 	if err != nil {
 		return fmt.Errorf("moqt: update subscription to %v: %w", t.name, err)
 	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.asked.apply(&p)
 	if ok.Params.Largest.Set {
-		t.mu.Lock()
 		t.largest, t.some = ok.Params.Largest.Value, true
-		t.mu.Unlock()
 	}
 	return nil
 }

@@ -72,6 +72,7 @@ type TrackWriter struct {
 	some     bool
 	streams  uint64 // opened
 	open     map[*SubgroupWriter]struct{}
+	timedOut timedOut
 	closed   bool
 
 	established bool // guarded by s.mu: SUBSCRIBE_OK was sent, or PUBLISH_OK received
@@ -342,9 +343,10 @@ func (t *TrackWriter) wants(l moqt.Location) bool {
 }
 
 // SendDatagram sends o as a datagram. One that is larger than the path takes is
-// an error and lost; so is, without an error, one that the network drops.
+// an error and lost; so is, without an error, one that the network drops or that
+// has outlived a delivery timeout.
 func (t *TrackWriter) SendDatagram(o moqt.Object) error {
-	if !t.wants(o.Location) {
+	if !t.wants(o.Location) || t.lateDatagram(&o) {
 		return nil
 	}
 	b, err := t.s.profile.AppendDatagram(nil, &wire.Datagram{

@@ -283,5 +283,7 @@ func (t *Track) makeGroup(a *admission, s *Source, now time.Time) *group {
 
 // object makes the cached object of an admission, without its payload.
 func (a *admission) object(s *Source, now time.Time) *Object {
-	return &Object{Meta: a.meta, Size: a.size, Received: now, source: s.id, gap: a.gap}
+	o := &Object{Meta: a.meta, Size: a.size, source: s.id, gap: a.gap}
+	o.Meta.Received = now
+	return o
 }

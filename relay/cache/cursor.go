@@ -3,6 +3,7 @@ package cache
 import (
 	"context"
 	"io"
+	"time"
 
 	"github.com/tributary-live/tributary/transport/moqt"
 )
@@ -86,6 +87,28 @@ func (c *Cursor) Next(ctx context.Context) (*Object, error) {
 			rung = nil
 		case <-ctx.Done():
 			return nil, ctx.Err()
+		}
+	}
+}
+
+// Complete waits until the last object of the subgroup is known to be there,
+// whether Next has come to it or not, and returns since when it is. It returns
+// false if that is never known, or if ctx ends first. It may be called
+// concurrently with the other methods.
+func (c *Cursor) Complete(ctx context.Context) (time.Time, bool) {
+	for {
+		rung := c.run.bell.wait()
+		switch c.run.state.Load() {
+		case runOpen:
+		case runFIN, runFINGroup:
+			return c.run.endedAt, true
+		default:
+			return time.Time{}, false
+		}
+		select {
+		case <-rung:
+		case <-ctx.Done():
+			return time.Time{}, false
 		}
 	}
 }

@@ -3,7 +3,6 @@ package cache
 import (
 	"context"
 	"sync/atomic"
-	"time"
 
 	"github.com/tributary-live/tributary/transport/moqt"
 )
@@ -12,14 +11,12 @@ import (
 // not be modified, nor must the bytes it returns. Its methods may be called at
 // the same time.
 type Object struct {
-	// Meta is the object without its payload: Meta.Payload is nil.
+	// Meta is the object without its payload: Meta.Payload is nil, and
+	// Meta.Received when the header of the first copy arrived.
 	Meta moqt.Object
 	// Size is the length of the payload in bytes, all of it, also of what has
 	// not arrived yet.
-	Size int64
-	// Received is when the object's header arrived.
-	Received time.Time
-
+	Size    int64
 	payload []byte   // if part is nil
 	part    *partial // the payload of an object that came in pieces
 	next    atomic.Pointer[Object]

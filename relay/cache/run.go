@@ -14,6 +14,7 @@ type run struct {
 	head    atomic.Pointer[Object] // nil if its only object failed, lost when evicted
 	state   atomic.Uint32          // runOpen …
 	finFrom atomic.Uint64          // FIN is true only for who asked from here on or later
+	endedAt time.Time              // set before state
 	bell    bell
 
 	// The rest is guarded by Track.mu.

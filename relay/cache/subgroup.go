@@ -2,6 +2,7 @@ package cache
 
 import (
 	"slices"
+	"time"
 
 	"github.com/tributary-live/tributary/transport/moqt"
 )
@@ -203,6 +204,9 @@ func (sg *subgroup) end(r *run, state uint32) {
 	if state == runReset && !r.tail.complete() {
 		sg.track.discard(sg.group, r.tail)
 		r.unpush()
+	}
+	if !r.ended() {
+		r.endedAt = time.Now()
 	}
 	r.state.Store(state)
 	sg.track.ring(&r.bell)

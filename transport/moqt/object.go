@@ -3,6 +3,7 @@ package moqt
 import (
 	"cmp"
 	"fmt"
+	"time"
 )
 
 // Location is the place of an object in a track. The zero value is the first
@@ -86,6 +87,10 @@ type Object struct {
 	Status     Status   // of a marker; then there is no payload
 	Properties Properties
 	Payload    []byte
+	// Received is since when a publisher has the object: since its header came
+	// from upstream, or its application made it. Delivery timeouts count from
+	// then. If zero, they count from the moment it is written. It is not sent.
+	Received time.Time
 }
 
 // Property is one extension of a track or object. Odd types carry Bytes, even

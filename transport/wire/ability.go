@@ -84,6 +84,14 @@ func (p *Profile) Redirects() bool { return !p.noRedirect }
 // one that was asked for. If not, names in it are as they are.
 func (p *Profile) RedirectKeepsTrack() bool { return p.redirectKeepsTrack }
 
+// SubgroupTimeout reports whether there is a SUBGROUP_DELIVERY_TIMEOUT beside
+// that of objects.
+func (p *Profile) SubgroupTimeout() bool { return p.param(paramSubgroupTimeout) != nil }
+
+// TimeoutsOnObjects reports whether the first object of a subgroup may have
+// delivery timeouts of its own, in place of the track's.
+func (p *Profile) TimeoutsOnObjects() bool { return p.timeoutsOnObjects }
+
 // GoawayRequestID reports whether GOAWAY tells the first request that was not
 // processed.
 func (p *Profile) GoawayRequestID() bool { return p.goawayRequestID }
@@ -133,6 +141,7 @@ func (p *Profile) allows(where place, typ uint64) bool {
 // Types of parameters that abilities are told by.
 const (
 	paramRendezvousTimeout = 0x04
+	paramSubgroupTimeout   = 0x06
 	paramForward           = 0x10
 	paramFill              = 0x23
 	paramSubgroupFilter    = 0x25

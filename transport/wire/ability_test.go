@@ -26,6 +26,8 @@ var abilities = []struct {
 	{"Rendezvous", (*Profile).Rendezvous, 18, 22},
 	{"Redirects", (*Profile).Redirects, 18, 22},
 	{"RedirectKeepsTrack", (*Profile).RedirectKeepsTrack, 18, 19},
+	{"SubgroupTimeout", (*Profile).SubgroupTimeout, 18, 22},
+	{"TimeoutsOnObjects", (*Profile).TimeoutsOnObjects, 19, 22},
 	{"GoawayRequestID", (*Profile).GoawayRequestID, 18, 18},
 	{"GoawayTimeout", (*Profile).GoawayTimeout, 18, 22},
 	{"EmptyNamespaces", (*Profile).EmptyNamespaces, 18, 22},

@@ -60,6 +60,7 @@ var draft19 = Profile{
 	},
 	filterForm:           filterTagged,
 	severalSubscriptions: true,
+	timeoutsOnObjects:    true,
 	redirectKeepsTrack:   true,
 	unknownStreams:       1<<62 - 1,
 	subgroupBits:         subgroupProperties | subgroupIDMode | subgroupEndOfGroup | subgroupDefaultPriority | subgroupFirstObject,

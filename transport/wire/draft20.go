@@ -66,6 +66,7 @@ var draft20 = Profile{
 	filterForm:           filterCounted,
 	fetchByFilter:        true,
 	severalSubscriptions: true,
+	timeoutsOnObjects:    true,
 	unknownStreams:       1<<64 - 1,
 	subgroupBits:         subgroupProperties | subgroupIDMode | subgroupEndOfGroup | subgroupDefaultPriority | subgroupFirstObject,
 	datagramBits:         datagramProperties | datagramEndOfGroup | datagramZeroObject | datagramDefaultPriority | datagramStatus,

@@ -35,8 +35,10 @@ type Profile struct {
 	fetchIDs bool
 
 	severalSubscriptions bool
-	noRedirect           bool
-	redirectKeepsTrack   bool
+	// timeoutsOnObjects says that delivery timeouts are properties of objects too.
+	timeoutsOnObjects  bool
+	noRedirect         bool
+	redirectKeepsTrack bool
 
 	// unknownStreams is what PUBLISH_DONE carries for [UnknownStreams].
 	unknownStreams uint64
