@@ -13,15 +13,24 @@ type direction struct {
 	deliver func(packet)
 	wake    chan struct{} // holds a token when flight was empty and is no more
 
-	mu     sync.Mutex // guards what follows
-	shape  shape
-	rand   *rand.Rand
-	bad    bool // state of the loss model
-	dark   bool
-	free   time.Time // when what waits has been sent
-	last   time.Time // when the newest of flight arrives
-	flight []flight  // by time of arrival
-	stats  Stats
+	mu      sync.Mutex // guards what follows
+	shape   shape
+	rand    *rand.Rand
+	bad     bool // state of the loss model
+	dark    bool
+	free    time.Time // when what waits has been sent
+	cursor  cursor    // of the shape's replay
+	queue   []queued  // what waits to be sent, by time
+	waiting int       // bytes in queue
+	last    time.Time // when the newest of flight arrives
+	flight  []flight  // by time of arrival
+	stats   Stats
+}
+
+// queued is a packet that the line has been booked for.
+type queued struct {
+	sent time.Time
+	size int
 }
 
 type flight struct {
@@ -62,14 +71,24 @@ func (d *direction) send(p packet) {
 	if d.free.Before(now) {
 		d.free = now
 	}
-	if s.rate > 0 {
-		if waiting := bytesIn(d.free.Sub(now), s.rate); waiting+size > s.queueBytes() {
+	if s.replay != nil || s.rate > 0 {
+		if d.waitingLocked(now)+size > s.queueBytes() {
 			d.dropLocked(p, &d.stats.Overflowed)
 			return
 		}
-		d.free = d.free.Add(timeFor(size, s.rate))
+		if s.replay != nil {
+			d.free = d.cursor.place(s.replay, now, size)
+		} else {
+			d.free = d.free.Add(timeFor(size, s.rate))
+		}
+		d.queue = append(d.queue, queued{d.free, size})
+		d.waiting += size
 	}
-	arrival := d.free.Add(s.delay)
+	delay := s.delay
+	if s.delayAt != nil {
+		delay = s.delayAt(d.free)
+	}
+	arrival := d.free.Add(delay)
 	if s.jitter > 0 {
 		arrival = arrival.Add(time.Duration(d.rand.Int64N(int64(s.jitter))))
 	}
@@ -84,6 +103,17 @@ func (d *direction) send(p packet) {
 		default:
 		}
 	}
+}
+
+// waitingLocked returns how many bytes wait to be sent.
+func (d *direction) waitingLocked(now time.Time) int {
+	n := 0
+	for n < len(d.queue) && !d.queue[n].sent.After(now) {
+		d.waiting -= d.queue[n].size
+		n++
+	}
+	d.queue = d.queue[n:]
+	return d.waiting
 }
 
 // run delivers packets until done is closed. It is the direction's only
@@ -173,15 +203,15 @@ func (s *shape) queueBytes() int {
 	if s.queue > 0 {
 		return s.queue
 	}
-	return max(64<<10, int(s.rate/8/10))
+	rate := s.rate
+	if s.replay != nil {
+		rate = s.replay.trace.Mean()
+	}
+	return max(64<<10, int(rate/8/10))
 }
 
 func timeFor(bytes int, rate int64) time.Duration {
 	return time.Duration(float64(bytes) * 8 / float64(rate) * float64(time.Second))
-}
-
-func bytesIn(d time.Duration, rate int64) int {
-	return int(d.Seconds() * float64(rate) / 8)
 }
 
 // lossModel is a chain of two states, seen once per packet. In the bad one every

@@ -22,12 +22,14 @@ type Link struct {
 
 // shape is what a direction does to packets.
 type shape struct {
-	rate   int64 // bits/s of UDP payload; 0 is no limit
-	delay  time.Duration
-	jitter time.Duration
-	queue  int // bytes; 0 is the default for the rate
-	mtu    int // bytes of UDP payload
-	loss   lossModel
+	rate    int64   // bits/s of UDP payload; 0 is no limit
+	replay  *replay // in place of rate, if not nil
+	delay   time.Duration
+	delayAt func(time.Time) time.Duration // in place of delay, if not nil
+	jitter  time.Duration
+	queue   int // bytes; 0 is the default for the rate
+	mtu     int // bytes of UDP payload
+	loss    lossModel
 }
 
 // Option shapes a link, both directions unless it is inside [Up] or [Down].
@@ -36,12 +38,12 @@ type Option func(up, down *shape)
 // Rate limits a link to so many bits of UDP payload per second. Without it there
 // is no limit, and so no queue.
 func Rate(bitsPerSecond int64) Option {
-	return both(func(s *shape) { s.rate = bitsPerSecond })
+	return both(func(s *shape) { s.rate, s.replay = bitsPerSecond, nil })
 }
 
 // Delay is how long a packet is under way after it has been sent, one way.
 func Delay(d time.Duration) Option {
-	return both(func(s *shape) { s.delay = d })
+	return both(func(s *shape) { s.delay, s.delayAt = d, nil })
 }
 
 // Jitter adds a random delay from 0 to d to each packet. Packets stay in order,
