@@ -25,9 +25,11 @@ type admission struct {
 }
 
 // admit holds object o, with a payload of size bytes, against the rules and
-// against what is held. Stream w is nil for an object without one. Nothing
-// changes but by eviction, to make room, and by a fault.
-func (s *Source) admit(o *moqt.Object, size int64, w *Writer) (admission, error) {
+// against what is held. Stream w is nil for an object without one. past says
+// that o was asked for by FETCH: it may be older than all that is kept, and
+// nothing newer makes room for it. Nothing changes but by eviction, to make
+// room, and by a fault.
+func (s *Source) admit(o *moqt.Object, size int64, w *Writer, past bool) (admission, error) {
 	t := s.track
 	a := admission{meta: *o, size: size}
 	a.meta.Payload = nil
@@ -37,7 +39,7 @@ func (s *Source) admit(o *moqt.Object, size int64, w *Writer) (admission, error)
 	if size > t.opts.MaxObjectBytes {
 		return a, fmt.Errorf("cache: object %v: payload of %d bytes: %w", o.Location, size, ErrLimit)
 	}
-	if err := t.reserve(objectCost+min(size, firstPiece)+propertiesCost(o.Properties), o.Group); err != nil {
+	if err := t.reserve(objectCost+min(size, firstPiece)+propertiesCost(o.Properties), o.Group, past); err != nil {
 		return a, err
 	}
 	loc := o.Location
@@ -46,7 +48,7 @@ func (s *Source) admit(o *moqt.Object, size int64, w *Writer) (admission, error)
 	if g != nil && w != nil {
 		a.sub = g.subs[o.Subgroup]
 	}
-	if loc.Less(t.floor) {
+	if loc.Less(t.floor) && !past {
 		t.stats.Late++
 		a.late = true
 		return a, nil
@@ -77,6 +79,9 @@ func (s *Source) admit(o *moqt.Object, size int64, w *Writer) (admission, error)
 		return a, err
 	}
 	if len(g.index) >= t.opts.MaxObjects {
+		if past {
+			return a, fmt.Errorf("cache: object %v: group of %d objects: %w", loc, len(g.index), ErrLimit)
+		}
 		t.outgrown(g)
 		if loc.Less(t.floor) {
 			t.stats.Late++

@@ -42,16 +42,17 @@ func (t *Track) aged() {
 	}
 }
 
-// reserve makes sure that n bytes more of group fit into the Budget.
-func (t *Track) reserve(n int64, group uint64) error {
+// reserve makes sure that n bytes more of group fit into the Budget. What is
+// past makes room for itself only among what is older.
+func (t *Track) reserve(n int64, group uint64, past bool) error {
 	b := t.opts.Budget
 	if b == nil || b.over(n) <= 0 {
 		return nil
 	}
-	for len(t.groups) > keepGroups && b.over(n) > 0 {
+	for len(t.groups) > keepGroups && b.over(n) > 0 && (!past || t.groups[0].id < group) {
 		t.evict(t.groups[0], runEvicted)
 	}
-	if over := b.over(n); over > 0 {
+	if over := b.over(n); over > 0 && !past {
 		t.squeeze(over, group)
 	}
 	if b.over(n) > 0 {
@@ -106,14 +107,23 @@ func (t *Track) evict(g *group, state uint32) {
 	}
 	t.groups = slices.Delete(t.groups, 0, 1)
 	t.runs = slices.DeleteFunc(t.runs, func(r *run) bool { return r.sg.group == g })
-	if g.id == ^uint64(0) {
-		t.floor = moqt.Location{Group: g.id, Object: ^uint64(0)}
-	} else {
-		t.floor = moqt.Location{Group: g.id + 1}
+	last := moqt.Location{Group: g.id, Object: lastID}
+	t.unknow(last, true)
+	if g.id < lastID {
+		last = following(last)
 	}
+	t.raise(last)
 	t.debt = max(0, t.debt-g.bytes)
 	t.account(g, -g.bytes)
 	g.index, g.runs, g.subs = nil, nil, nil
+}
+
+// raise lifts the floor. It stays where it is if an old group leaves that was
+// fetched after it had left before.
+func (t *Track) raise(to moqt.Location) {
+	if t.floor.Less(to) {
+		t.floor = to
+	}
 }
 
 // trim removes the lowest n objects of g, the lowest group, but not its last.
@@ -124,7 +134,9 @@ func (t *Track) trim(g *group, n int) {
 	}
 	out := g.index[:n]
 	g.index = slices.Clone(g.index[n:])
-	t.floor = g.index[0].Meta.Location
+	lowest := g.index[0].Meta.Location
+	t.unknow(out[n-1].Meta.Location, true)
+	t.raise(lowest)
 	ended := false
 	for _, o := range out {
 		// o has the lowest id in the group, so it is the head of its run.
@@ -146,7 +158,7 @@ func (t *Track) trim(g *group, n int) {
 			}
 			r.sg.objects--
 			// Not a hole: who asked for these has read them or is told of it.
-			r.sg.lowest = max(r.sg.lowest, t.floor.Object)
+			r.sg.lowest = max(r.sg.lowest, lowest.Object)
 			r.sg.forget()
 		}
 		t.account(g, -o.cost)
@@ -201,6 +213,7 @@ func (t *Track) discard(g *group, o *Object) {
 		g.index = slices.Delete(g.index, i, i+1)
 	}
 	o.gone = true
+	t.unknow(o.Meta.Location, false)
 	o.run.sg.objects--
 	t.account(g, -o.cost)
 	t.stats.Evicted++

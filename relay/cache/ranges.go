@@ -153,41 +153,59 @@ func (t *Track) next(w *window) (Step, bool) {
 		at := w.from
 		i, g := t.search(at.Group)
 		if g == nil {
-			upto, known := w.to, false
+			upto := w.to
 			if i < len(t.groups) {
 				above := t.groups[i]
 				upto = moqt.Location{Group: above.id - 1, Object: lastID}
-				if gap := above.id - above.gap; above.gap > 0 && gap <= at.Group {
-					known = true
-				} else if above.gap > 0 {
-					upto.Group = gap - 1
+				if above.covers(at.Group) {
+					w.pass(upto)
+					continue
 				}
+				upto.Group -= above.gap
 			}
-			if known {
-				w.pass(upto)
-				continue
+			if step, ok := t.gap(w, upto, false); ok {
+				return step, true
 			}
-			return w.gap(upto, false), true
+			continue
 		}
 		j, o := g.find(at.Object)
 		switch {
 		case o != nil:
 			w.pass(o.Meta.Location)
 			return Step{Object: o}, true
+		case j < len(g.index) && g.index[j].covers(at.Object):
+			w.pass(moqt.Location{Group: g.id, Object: g.index[j].id() - 1})
 		case j < len(g.index):
 			above := g.index[j]
-			if above.covers(at.Object) {
-				w.pass(moqt.Location{Group: g.id, Object: above.id() - 1})
-				continue
+			if step, ok := t.gap(w, moqt.Location{Group: g.id, Object: above.id() - above.gap - 1}, false); ok {
+				return step, true
 			}
-			return w.gap(moqt.Location{Group: g.id, Object: above.id() - above.gap - 1}, false), true
 		case g.hasFinal && at.Object > g.final:
 			w.pass(moqt.Location{Group: g.id, Object: lastID})
 		default:
-			return w.gap(moqt.Location{Group: g.id, Object: lastID}, j > 0), true
+			if step, ok := t.gap(w, moqt.Location{Group: g.id, Object: lastID}, j > 0); ok {
+				return step, true
+			}
 		}
 	}
 	return Step{}, false
+}
+
+// gap takes what nothing is held of, up to upto, off w. It returns a gap, or
+// false if the beginning of that is known to be empty.
+func (t *Track) gap(w *window, upto moqt.Location, tail bool) (Step, bool) {
+	edge, known := t.knownFrom(w.from)
+	switch {
+	case known && edge.Less(upto):
+		w.pass(edge)
+		return Step{}, false
+	case known:
+		w.pass(upto)
+		return Step{}, false
+	case !upto.Less(edge):
+		upto, tail = preceding(edge), false
+	}
+	return w.gap(upto, tail), true
 }
 
 // gap takes a gap off the window that reaches to upto, or to the window's end.

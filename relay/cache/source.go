@@ -50,7 +50,7 @@ func (s *Source) Open(h moqt.Subgroup) (*Writer, error) {
 // new. The payload and properties are kept.
 func (s *Source) Datagram(o moqt.Object) (fresh bool, err error) {
 	o.Datagram, o.Subgroup = true, 0
-	return s.put(o, func(g *group, obj *Object) {
+	return s.put(o, false, func(g *group, obj *Object) {
 		t := s.track
 		if t.backlog == nil {
 			t.backlog = make([]*Object, datagramBacklog)
@@ -64,13 +64,14 @@ func (s *Source) Datagram(o moqt.Object) (fresh bool, err error) {
 
 // Fill adds an object that came by FETCH, and reports whether it is new. It is
 // there for ranges, but no reader is told: if a stream brings it later it is
-// shown then. The payload and properties are kept.
+// shown then. It may be older than what has left the cache; it stays then as if
+// its group had just been superseded. The payload and properties are kept.
 func (s *Source) Fill(o moqt.Object) (fresh bool, err error) {
-	return s.put(o, func(*group, *Object) {})
+	return s.put(o, true, func(*group, *Object) {})
 }
 
 // put adds an object that belongs to no stream. Fresh ones are handed to added.
-func (s *Source) put(o moqt.Object, added func(*group, *Object)) (bool, error) {
+func (s *Source) put(o moqt.Object, past bool, added func(*group, *Object)) (bool, error) {
 	t := s.track
 	payload := o.Payload
 	t.mu.Lock()
@@ -78,7 +79,7 @@ func (s *Source) put(o moqt.Object, added func(*group, *Object)) (bool, error) {
 		t.mu.Unlock()
 		return false, s.err
 	}
-	a, err := s.admit(&o, int64(len(payload)), nil)
+	a, err := s.admit(&o, int64(len(payload)), nil, past)
 	if err != nil || a.late {
 		t.unlock()
 		return false, err

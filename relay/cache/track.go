@@ -26,6 +26,7 @@ type Track struct {
 	runs    []*run   // announced runs of those groups, ascending by seq
 	seq     uint64   // of the run announced last
 	floor   moqt.Location
+	known   []span // ascending; what is not held there does not exist
 	largest moqt.Location
 	any     bool // largest is known
 
@@ -184,7 +185,7 @@ func (t *Track) search(id uint64) (int, *group) {
 	return i, t.groups[i]
 }
 
-// addGroup makes group id, which is not there and not below the floor.
+// addGroup makes group id, which is not there.
 func (t *Track) addGroup(id, source uint64, now time.Time) *group {
 	i, _ := t.search(id)
 	g := &group{id: id, subs: make(map[uint64]*subgroup, 1), since: now, source: source}

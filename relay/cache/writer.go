@@ -169,7 +169,7 @@ func (w *Writer) begin(o *moqt.Object, size int64, payload []byte, now time.Time
 	if w.begun && o.Object <= w.at {
 		return nil, false, w.source.fault(w.source.id, o.Location, "after object %d of its stream", w.at)
 	}
-	a, err := w.source.admit(o, size, w)
+	a, err := w.source.admit(o, size, w, false)
 	if err != nil && !errors.Is(err, ErrLimit) {
 		return nil, false, err
 	}
