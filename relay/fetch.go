@@ -2,7 +2,7 @@ package relay
 
 import (
 	"context"
-	"io"
+	"slices"
 	"time"
 
 	"github.com/tributary-live/tributary/relay/cache"
@@ -10,11 +10,11 @@ import (
 	"github.com/tributary-live/tributary/transport/moqt"
 )
 
-// maxFill is the longest that a fetch waits for objects of a publisher.
+// maxFill is how long a fetch waits in all for what the cache lacks.
 const maxFill = 10 * time.Second
 
-// serveFetch answers a FETCH from the cache, or from a publisher where the
-// cache does not have the whole range.
+// serveFetch answers a FETCH from the cache. What that lacks is fetched from a
+// publisher, once for all who ask for it.
 func (p *peer) serveFetch(ctx context.Context, req *transport.FetchRequest) {
 	t, err := p.r.hold(req.Track)
 	if err != nil {
@@ -35,21 +35,16 @@ func (p *peer) serveFetch(ctx context.Context, req *transport.FetchRequest) {
 	if largest.Less(end) {
 		end = largest
 	}
-	fill := maxFill
-	if req.FillTimeout != nil {
-		fill = min(fill, *req.FillTimeout)
-	}
-	ctx, cancel := context.WithCancel(req.Context())
-	defer cancel()
-	if fill > 0 && !t.awaitFill(ctx, req.Range.Start, end, fill) && p.passThrough(ctx, t, req, end) {
-		return
-	}
 	p.r.m.fetches.Inc()
 	w, err := req.Accept(transport.FetchInfo{End: end, Properties: t.properties()})
 	if err != nil {
 		return
 	}
-	if err := t.writeRange(ctx, w, req.Range.Start, end, req.Order); err != nil {
+	a := answer{ctx: req.Context(), t: t, w: w, local: p.node != "", order: req.Order, left: maxFill}
+	if req.FillTimeout != nil {
+		a.left = min(a.left, *req.FillTimeout)
+	}
+	if err := a.write(req.Range.Start, end); err != nil {
 		w.Cancel(moqt.StreamInternalError)
 		p.log.Debug("fetch not served", "track", t.name, "err", err)
 		return
@@ -63,111 +58,198 @@ func (t *track) holds(start, end moqt.Location) bool {
 	return any && !largest.Less(end) && len(t.log.Gaps(start, end)) == 0
 }
 
-// awaitFill reports whether the cache has the range. It waits while the head of
-// the newest group is on its way from a publisher, which is the usual case: the
-// first subscriber of a track joins it.
-func (t *track) awaitFill(ctx context.Context, start, end moqt.Location, fill time.Duration) bool {
-	ctx, cancel := context.WithTimeout(ctx, min(fill, fillTimeout))
-	defer cancel()
+// answer is what a fetch is answered with.
+type answer struct {
+	ctx   context.Context // of the request
+	t     *track
+	w     *transport.FetchWriter
+	local bool // for another relay: only publishers of this one are asked
+	order moqt.GroupOrder
+	left  time.Duration // that may be spent waiting for publishers
+}
+
+// write sends all that there is from start to end. What nobody brings in time
+// is told as unknown.
+func (a *answer) write(start, end moqt.Location) error {
+	if err := a.awaitHead(start, end); err != nil {
+		return err
+	}
+	seen, above := a.split(start, end)
+	parts := []func() error{
+		func() error {
+			return a.walk(start, seen, func(gap *cache.Gap) error { return a.missing(gap.From, gap.To) })
+		},
+		func() error { return a.missing(above, end) },
+	}
+	if a.order == moqt.Descending {
+		slices.Reverse(parts)
+	}
+	for _, part := range parts {
+		if err := part(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// split parts a range where what was seen here ends: a publisher may have told
+// of more. Either part may be empty, which is to say that its end is before its
+// start.
+func (a *answer) split(start, end moqt.Location) (seen, above moqt.Location) {
+	l, any := a.t.log.Largest()
+	switch {
+	case any && !l.Less(end):
+		return end, end.Next()
+	case any && !l.Less(start):
+		return l, l.Next()
+	}
+	return start.Prev(), start
+}
+
+// awaitHead waits while the head of the newest group is on its way from a
+// publisher, which is the usual case: the first subscriber of a track joins it.
+func (a *answer) awaitHead(start, end moqt.Location) error {
+	most := time.NewTimer(min(a.left, fillTimeout))
+	defer most.Stop()
 	for {
-		t.mu.Lock()
-		filling, changed := t.filling, t.changed
-		t.mu.Unlock()
-		if t.holds(start, end) {
-			return true
+		a.t.mu.Lock()
+		filling, changed := a.t.filling, a.t.changed
+		a.t.mu.Unlock()
+		if filling == 0 || a.left <= 0 || a.t.holds(start, end) {
+			return nil
 		}
-		if filling == 0 {
-			return false
-		}
+		began := time.Now()
 		select {
 		case <-changed:
-		case <-ctx.Done():
-			return false
+		case <-most.C:
+			return nil
+		case <-a.ctx.Done():
+			return a.ctx.Err()
 		}
+		a.left -= time.Since(began)
 	}
 }
 
-// passThrough answers the fetch with a publisher's answer, object by object. It
-// reports false if no publisher serves it; nothing has been sent then.
-func (p *peer) passThrough(ctx context.Context, t *track, req *transport.FetchRequest, end moqt.Location) bool {
-	order := transport.FetchOptions{Order: req.Order, FillTimeout: req.FillTimeout}
-	for _, s := range t.others(nil) {
-		if s.p == p || !s.trusted.Load() {
-			continue
+// missing answers for a range of which the cache has nothing, by what a
+// publisher brings of it.
+func (a *answer) missing(from, to moqt.Location) error {
+	at := from
+	for a.left > 0 && !to.Less(at) {
+		f := a.t.board(at, to, a.local)
+		if f == nil {
+			break
 		}
-		fctx, cancel := context.WithTimeout(ctx, maxFill)
-		f, err := s.p.sess.Fetch(fctx, t.name, transport.Range{Start: req.Range.Start, End: end}, &order)
+		next, err := a.fly(f, at, to)
+		a.t.alight(f)
+		if err != nil {
+			return err
+		}
+		if next == at {
+			break
+		}
+		at = next
+	}
+	if a.order == moqt.Descending {
+		at = from
+	}
+	return a.copy(at, to)
+}
+
+// fly waits for what a flight brings from from to to, and returns how far that
+// was. Objects are sent as they come; groups in descending order are not, they
+// wait until all are there.
+func (a *answer) fly(f *flight, from, to moqt.Location) (moqt.Location, error) {
+	for at := from; !to.Less(at); {
+		began := time.Now()
+		wctx, cancel := context.WithTimeout(a.ctx, a.left)
+		next, err := f.wait(wctx, at)
 		cancel()
-		if err != nil {
-			p.log.Debug("publisher does not serve the fetch", "track", t.name, "err", err)
-			continue
+		a.left -= time.Since(began)
+		switch {
+		case a.ctx.Err() != nil:
+			return at, a.ctx.Err()
+		case err != nil || next == at:
+			return at, nil
 		}
-		p.r.m.via.Inc()
-		defer f.Close()
-		last, endOfTrack := f.End()
-		w, err := req.Accept(transport.FetchInfo{End: last, EndOfTrack: endOfTrack, Properties: f.Properties()})
-		if err != nil {
-			return true
-		}
-		gaps := 0
-		for {
-			rctx, cancel := context.WithTimeout(ctx, maxFill)
-			o, err := f.ReadObject(rctx)
-			cancel()
-			for _, g := range f.Gaps()[gaps:] {
-				gaps++
-				if g.Unknown && w.WriteUnknown(g.End) != nil {
-					return true
-				}
+		if a.order != moqt.Descending {
+			upto := next.Prev()
+			if to.Less(upto) {
+				upto = to
 			}
-			if err == io.EOF {
-				w.Close()
-				return true
-			}
-			if err != nil || w.WriteObject(o) != nil {
-				w.Cancel(moqt.StreamUnknownObjectStatus)
-				return true
+			if err := a.copy(at, upto); err != nil {
+				return at, err
 			}
 		}
+		at = next
+		from = at
 	}
-	return false
+	return from, nil
 }
 
-// writeRange sends what the cache has of a range. What it does not know is told
-// as unknown.
-func (t *track) writeRange(ctx context.Context, w *transport.FetchWriter, start, end moqt.Location, order moqt.GroupOrder) error {
-	r := t.log.Range(start, end, order)
-	last := start
+// copy sends what the cache has of a range. The rest is told as unknown.
+func (a *answer) copy(from, to moqt.Location) error {
+	seen, above := a.split(from, to)
+	tail := func() error {
+		if to.Less(above) {
+			return nil
+		}
+		return a.unknown(&cache.Gap{From: above, To: to})
+	}
+	if a.order == moqt.Descending {
+		if err := tail(); err != nil {
+			return err
+		}
+		return a.walk(from, seen, a.unknown)
+	}
+	if err := a.walk(from, seen, a.unknown); err != nil {
+		return err
+	}
+	return tail()
+}
+
+func (a *answer) unknown(gap *cache.Gap) error {
+	end := gap.To
+	if a.order == moqt.Descending && gap.From.Group < gap.To.Group {
+		end = moqt.Location{Group: gap.From.Group, Object: moqt.WholeGroup} // the last in that order
+	}
+	return a.w.WriteUnknown(end)
+}
+
+// walk sends the objects that the cache has of a range, and calls missing for
+// each of its gaps.
+func (a *answer) walk(from, to moqt.Location, missing func(*cache.Gap) error) error {
+	if to.Less(from) {
+		return nil
+	}
+	r := a.t.log.Range(from, to, a.order)
 	for {
 		step, ok := r.Next()
 		if !ok {
-			break
+			return nil
 		}
 		if step.Gap != nil {
-			last = step.Gap.To
-			if err := w.WriteUnknown(last); err != nil {
+			if err := missing(step.Gap); err != nil {
 				return err
 			}
 			continue
 		}
-		o := step.Object.Meta
-		last = o.Location
-		if o.Status != moqt.StatusNormal {
-			continue // a fetch tells what does not exist by leaving it out
-		}
-		payload, err := whole(ctx, step.Object)
-		if err != nil {
-			return err
-		}
-		o.Payload = payload
-		if err := w.WriteObject(o); err != nil {
+		if err := a.send(step.Object); err != nil {
 			return err
 		}
 	}
-	if order != moqt.Descending && last.Less(end) && !t.holds(last, end) {
-		return w.WriteUnknown(end)
+}
+
+func (a *answer) send(obj *cache.Object) error {
+	o := obj.Meta
+	if o.Status != moqt.StatusNormal {
+		return nil // a fetch tells what does not exist by leaving it out
 	}
-	return nil
+	payload, err := whole(a.ctx, obj)
+	if err != nil {
+		return err
+	}
+	o.Payload = payload
+	return a.w.WriteObject(o)
 }
 
 // whole waits for all of an object's payload.

@@ -42,7 +42,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		ingest:        counter("ingest_bytes_total", "Payload bytes received from publishers, copies included."),
 		egress:        counter("egress_bytes_total", "Payload bytes handed to subscriptions."),
 		skipped:       counter("groups_skipped_total", "Groups given up because their subscriber was too slow."),
-		fetches:       counter("fetches_total", "Fetches answered from the cache."),
-		via:           counter("fetches_upstream_total", "Fetches passed on to a publisher."),
+		fetches:       counter("fetches_total", "Fetches answered."),
+		via:           counter("fetches_upstream_total", "Fetches sent to publishers for what the cache lacked."),
 	}
 }

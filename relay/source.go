@@ -47,6 +47,7 @@ type source struct {
 	probation bool          // set before the source is read
 	trusted   atomic.Bool
 	last      atomic.Int64 // UnixNano of the last object
+	deafUntil atomic.Int64 // UnixNano until which it is not asked for the past
 	since     time.Time
 
 	mu     sync.Mutex // guards what follows
@@ -87,8 +88,8 @@ func (s *source) subscribe() {
 func (s *source) run(rd *transport.TrackReader, fetch *transport.FetchReader) {
 	s.since = time.Now()
 	s.probation = s.t.hasActive(s)
+	s.feed = s.t.log.Source() // before anybody fetches from a source that is trusted
 	s.trusted.Store(!s.probation)
-	s.feed = s.t.log.Source()
 	s.heads = make(map[moqt.Location]*cache.Writer)
 	s.mu.Lock()
 	s.rd = rd

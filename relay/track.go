@@ -42,6 +42,8 @@ type track struct {
 	tried    map[*peer]time.Time // when each publisher was last asked
 	again    *time.Timer         // runs while publishers are to be asked anew
 	sinks    map[*sink]struct{}
+	flights  []*flight
+	vain     []vain
 	waiting  int  // subscribers that wait for a publisher to come
 	seeking  bool // seek runs
 	over     bool

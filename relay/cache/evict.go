@@ -109,10 +109,7 @@ func (t *Track) evict(g *group, state uint32) {
 	t.runs = slices.DeleteFunc(t.runs, func(r *run) bool { return r.sg.group == g })
 	last := moqt.Location{Group: g.id, Object: lastID}
 	t.unknow(last, true)
-	if g.id < lastID {
-		last = following(last)
-	}
-	t.raise(last)
+	t.raise(last.Next())
 	t.debt = max(0, t.debt-g.bytes)
 	t.account(g, -g.bytes)
 	g.index, g.runs, g.subs = nil, nil, nil

@@ -73,27 +73,11 @@ func (t *Track) unknow(at moqt.Location, whole bool) {
 			continue
 		}
 		if k.from.Less(at) && !whole {
-			left = append(left, span{k.from, preceding(at)})
+			left = append(left, span{k.from, at.Prev()})
 		}
 		if at.Less(k.to) {
-			left = append(left, span{following(at), k.to})
+			left = append(left, span{at.Next(), k.to})
 		}
 	}
 	t.known = left
-}
-
-// preceding returns the location before l, which is not the first of all.
-func preceding(l moqt.Location) moqt.Location {
-	if l.Object > 0 {
-		return moqt.Location{Group: l.Group, Object: l.Object - 1}
-	}
-	return moqt.Location{Group: l.Group - 1, Object: lastID}
-}
-
-// following returns the location after l, which is not the last of all.
-func following(l moqt.Location) moqt.Location {
-	if l.Object < lastID {
-		return moqt.Location{Group: l.Group, Object: l.Object + 1}
-	}
-	return moqt.Location{Group: l.Group + 1}
 }

@@ -203,7 +203,7 @@ func (t *Track) gap(w *window, upto moqt.Location, tail bool) (Step, bool) {
 		w.pass(upto)
 		return Step{}, false
 	case !upto.Less(edge):
-		upto, tail = preceding(edge), false
+		upto, tail = edge.Prev(), false
 	}
 	return w.gap(upto, tail), true
 }

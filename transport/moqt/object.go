@@ -18,6 +18,31 @@ func (l Location) Compare(m Location) int {
 // Less reports whether l comes before m.
 func (l Location) Less(m Location) bool { return l.Compare(m) < 0 }
 
+// Next returns the location after l: the next object of the group, or of the
+// next group if l is the last there can be. There is none after
+// {LastGroup, WholeGroup}, which is returned as it is.
+func (l Location) Next() Location {
+	switch {
+	case l.Object < WholeGroup:
+		return Location{l.Group, l.Object + 1}
+	case l.Group < LastGroup:
+		return Location{Group: l.Group + 1}
+	}
+	return l
+}
+
+// Prev returns the location before l; before the first there is none, and it is
+// returned as it is.
+func (l Location) Prev() Location {
+	switch {
+	case l.Object > 0:
+		return Location{l.Group, l.Object - 1}
+	case l.Group > 0:
+		return Location{l.Group - 1, WholeGroup}
+	}
+	return l
+}
+
 // String returns "group/object".
 func (l Location) String() string { return fmt.Sprintf("%d/%d", l.Group, l.Object) }
 

@@ -50,3 +50,22 @@ func TestStatusString(t *testing.T) {
 		}
 	}
 }
+
+func TestLocationNeighbours(t *testing.T) {
+	for _, c := range []struct{ l, next Location }{
+		{Location{0, 0}, Location{0, 1}},
+		{Location{3, 7}, Location{3, 8}},
+		{Location{3, WholeGroup}, Location{4, 0}},
+		{Location{LastGroup, WholeGroup - 1}, Location{LastGroup, WholeGroup}},
+	} {
+		if got := c.l.Next(); got != c.next {
+			t.Errorf("%v.Next() = %v, want %v", c.l, got, c.next)
+		}
+		if got := c.next.Prev(); got != c.l {
+			t.Errorf("%v.Prev() = %v, want %v", c.next, got, c.l)
+		}
+	}
+	if first, last := (Location{}), (Location{LastGroup, WholeGroup}); first.Prev() != first || last.Next() != last {
+		t.Errorf("Prev() of the first = %v, Next() of the last = %v, want themselves", first.Prev(), last.Next())
+	}
+}
