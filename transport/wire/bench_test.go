@@ -1,7 +1,7 @@
 package wire
 
 import (
-	"bytes"
+	"fmt"
 	"io"
 	"testing"
 
@@ -20,138 +20,143 @@ func (l *loop) Read(p []byte) (int, error) {
 	return n, nil
 }
 
+// step is what is done again and again while a stream runs.
+type step struct {
+	name string
+	size int64 // bytes of payload, where there is one
+	do   func() error
+}
+
+// steadyPath returns the steps of p that are done for each object. Their
+// measurement is the benchmark's, that none allocates the test's.
+func steadyPath(t testing.TB, p *Profile) []step {
+	const size = 1200
+	payload := make([]byte, size)
+	buf := make([]byte, 0, 2*size)
+	must := func(b []byte, err error) []byte {
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	number := p.appendVarint(nil, 1<<40)
+	numbers := NewReader(&loop{b: number})
+
+	header := &SubgroupHeader{Alias: 3, Subgroup: moqt.Subgroup{Group: 1 << 20, ID: 1, Priority: 7}}
+	rawHeader := p.AppendSubgroupHeader(nil, header)
+	headers := NewReader(&loop{b: rawHeader})
+	out := ObjectHeader{Size: size}
+	following := append(must(p.AppendObject(nil, header, 0, false, &ObjectHeader{ID: 1, Size: size})), payload...)
+	stream := NewReader(&loop{b: following})
+	objects := p.SubgroupObjects(header)
+
+	// The first object of a fetch has all fields, those after it the least.
+	encoder, decoder := p.FetchEncoder(moqt.Ascending), p.FetchObjects(moqt.Ascending)
+	fetched := FetchObject{Size: size}
+	first := append(must(encoder.Append(nil, &fetched)), payload...)
+	fetched.Object++
+	next := append(must(encoder.Append(nil, &fetched)), payload...)
+	if _, err := decoder.Next(NewReader(&loop{b: first}), nil); err != nil {
+		t.Fatal(err)
+	}
+	fetchStream := NewReader(&loop{b: next})
+
+	datagram := &Datagram{Alias: 3, Location: moqt.Location{Group: 1 << 20, Object: 9}, Payload: payload}
+	rawDatagram := must(p.AppendDatagram(nil, datagram))
+	return []step{
+		{"varint/encode", 0, func() error { p.appendVarint(buf, 1<<40); return nil }},
+		{"varint/decode", 0, func() error {
+			v, err := p.readVarint(numbers)
+			if err == nil && v != 1<<40 {
+				err = fmt.Errorf("%d, want 1<<40", v)
+			}
+			return err
+		}},
+		{"header/encode", 0, func() error { p.AppendSubgroupHeader(buf, header); return nil }},
+		{"header/decode", 0, func() error {
+			_, typ, err := p.ReadStreamType(headers)
+			if err == nil {
+				_, err = p.ReadSubgroupHeader(headers, typ)
+			}
+			return err
+		}},
+		{"object/encode", 0, func() error {
+			out.ID++
+			_, err := p.AppendObject(buf, header, out.ID-1, false, &out)
+			return err
+		}},
+		{"object/decode", size, func() error {
+			o, err := objects.Next(stream, nil)
+			if err == nil {
+				_, err = io.ReadFull(stream, payload[:o.Size])
+			}
+			return err
+		}},
+		{"fetch/encode", 0, func() error { fetched.Object++; _, err := encoder.Append(buf, &fetched); return err }},
+		{"fetch/decode", size, func() error {
+			o, err := decoder.Next(fetchStream, nil)
+			if err == nil {
+				_, err = io.ReadFull(fetchStream, payload[:o.Size])
+			}
+			return err
+		}},
+		{"datagram/encode", size, func() error { _, err := p.AppendDatagram(buf, datagram); return err }},
+		{"datagram/decode", size, func() error { _, _, err := p.ParseDatagram(rawDatagram); return err }},
+	}
+}
+
 // TestNoAllocations holds the steady path to what it promises.
 func TestNoAllocations(t *testing.T) {
-	for _, p := range []*Profile{&draft16, &draft18} {
-		t.Run(p.version.String(), func(t *testing.T) { testNoAllocations(t, p) })
+	for _, p := range profiles {
+		for _, s := range steadyPath(t, p) {
+			t.Run(p.version.String()+"/"+s.name, func(t *testing.T) {
+				if n := testing.AllocsPerRun(1000, func() {
+					if err := s.do(); err != nil {
+						t.Fatal(err)
+					}
+				}); n != 0 {
+					t.Errorf("%v allocations, want none", n)
+				}
+			})
+		}
 	}
 }
 
-func testNoAllocations(t *testing.T, p *Profile) {
-	buf := make([]byte, 0, 256)
-	h := &SubgroupHeader{Alias: 3}
-	object := &ObjectHeader{ID: 8, Size: 100}
-	objects := p.SubgroupObjects(h)
-	stream := NewReader(&loop{b: []byte{0, 1, 'x'}})
-	fetched := p.FetchObjects(moqt.Ascending)
-	first := NewReader(bytes.NewReader([]byte{0x1c, 0, 0, 1, 0}))
-	if _, err := fetched.Next(first, nil); err != nil {
-		t.Fatal(err)
+func BenchmarkSteadyPath(b *testing.B) {
+	for _, p := range profiles {
+		for _, s := range steadyPath(b, p) {
+			b.Run(p.version.String()+"/"+s.name, func(b *testing.B) {
+				b.ReportAllocs()
+				b.SetBytes(s.size)
+				for b.Loop() {
+					if err := s.do(); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
 	}
-	fetchStream := NewReader(&loop{b: []byte{0, 1, 'x'}})
-	encoder := p.FetchEncoder(moqt.Ascending)
-	fo := &FetchObject{Size: 5}
-	datagram := &Datagram{Alias: 3, Location: moqt.Location{Group: 1 << 40, Object: 9}, Payload: make([]byte, 100)}
-	raw, err := p.AppendDatagram(nil, datagram)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, f := range map[string]func() error{
-		"AppendVarint":         func() error { AppendVarint(buf, 1<<40); return nil },
-		"AppendSubgroupHeader": func() error { p.AppendSubgroupHeader(buf, h); return nil },
-		"AppendObject":         func() error { _, err := p.AppendObject(buf, h, 7, false, object); return err },
-		"SubgroupObjects.Next": func() error {
-			o, err := objects.Next(stream, nil)
-			if err != nil {
-				return err
+}
+
+func BenchmarkMessage(b *testing.B) {
+	subscribe := messageTests[3]
+	p := profile(b, subscribe.version)
+	b.Run("encode", func(b *testing.B) {
+		b.ReportAllocs()
+		buf := make([]byte, 0, 256)
+		for b.Loop() {
+			if _, err := p.AppendMessage(buf, subscribe.message); err != nil {
+				b.Fatal(err)
 			}
-			return stream.Discard(int64(o.Size))
-		},
-		"FetchObjects.Next": func() error {
-			o, err := fetched.Next(fetchStream, nil)
-			if err != nil {
-				return err
+		}
+	})
+	b.Run("decode", func(b *testing.B) {
+		b.ReportAllocs()
+		r := NewReader(&loop{b: unhex(b, subscribe.hex)})
+		for b.Loop() {
+			if _, err := p.ReadMessage(r, subscribe.on); err != nil {
+				b.Fatal(err)
 			}
-			return fetchStream.Discard(int64(o.Size))
-		},
-		"FetchEncoder.Append": func() error { fo.Object++; _, err := encoder.Append(buf, fo); return err },
-		"AppendDatagram":      func() error { _, err := p.AppendDatagram(buf, datagram); return err },
-		"ParseDatagram":       func() error { _, _, err := p.ParseDatagram(raw); return err },
-	} {
-		if n := testing.AllocsPerRun(1000, func() {
-			if err := f(); err != nil {
-				t.Fatal(err)
-			}
-		}); n != 0 {
-			t.Errorf("%s: %v allocations, want none", name, n)
 		}
-	}
-}
-
-func BenchmarkVarint(b *testing.B) {
-	b.ReportAllocs()
-	buf := make([]byte, 0, 16)
-	for i := uint64(1); b.Loop(); i = i*31 + 7 {
-		if v, _ := ParseVarint(AppendVarint(buf, i)); v != i {
-			b.Fatal(v)
-		}
-	}
-}
-
-func BenchmarkAppendMessage(b *testing.B) {
-	b.ReportAllocs()
-	m := messageTests[3].message
-	buf := make([]byte, 0, 256)
-	for b.Loop() {
-		if _, err := draft18.AppendMessage(buf, m); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
-func BenchmarkReadMessage(b *testing.B) {
-	b.ReportAllocs()
-	r := NewReader(&loop{b: unhex(b, messageTests[3].hex)})
-	for b.Loop() {
-		if _, err := draft18.ReadMessage(r, On{}); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
-func BenchmarkAppendObject(b *testing.B) {
-	b.ReportAllocs()
-	h, buf := &SubgroupHeader{}, make([]byte, 0, 64)
-	o := ObjectHeader{Size: 1200}
-	for b.Loop() {
-		if _, err := draft18.AppendObject(buf, h, o.ID, false, &ObjectHeader{ID: o.ID + 1, Size: o.Size}); err != nil {
-			b.Fatal(err)
-		}
-		o.ID++
-	}
-}
-
-func BenchmarkReadObject(b *testing.B) {
-	const size = 1200
-	b.ReportAllocs()
-	b.SetBytes(size)
-	object, err := draft18.AppendObject(nil, &SubgroupHeader{}, 0, true, &ObjectHeader{Size: size})
-	if err != nil {
-		b.Fatal(err)
-	}
-	r := NewReader(&loop{b: append(object, make([]byte, size)...)})
-	objects := draft18.SubgroupObjects(&SubgroupHeader{})
-	payload := make([]byte, size)
-	for b.Loop() {
-		if _, err := objects.Next(r, nil); err != nil {
-			b.Fatal(err)
-		}
-		if _, err := io.ReadFull(r, payload); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
-func BenchmarkParseDatagram(b *testing.B) {
-	b.ReportAllocs()
-	d, err := draft18.AppendDatagram(nil, &Datagram{Location: moqt.Location{Group: 1 << 40, Object: 9}, Payload: make([]byte, 1000)})
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.SetBytes(int64(len(d)))
-	for b.Loop() {
-		if _, _, err := draft18.ParseDatagram(d); err != nil {
-			b.Fatal(err)
-		}
-	}
+	})
 }
