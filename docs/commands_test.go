@@ -18,7 +18,7 @@ var helpDefault = regexp.MustCompile(` ?\(default: (.*)\)$`)
 var helpEnv = regexp.MustCompile(` ?\[([^\]]*)\]$`)
 
 // subcommands of the commands that have some.
-var subcommands = map[string][]string{"moq-bench": {"fanout"}}
+var subcommands = map[string][]string{"moq-bench": {"fanout", "session", "urgent"}}
 
 // options returns the flags of a command and its subcommands but --help and
 // --version.

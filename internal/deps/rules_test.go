@@ -49,7 +49,7 @@ cmd/moq-pub               : pub pub/clip pub/fmp4 transport transport/moqt inter
 cmd/moq-relay             : relay relay/cache api transport transport/moqt web internal/app internal/devcert internal/metrics internal/site internal/trust cli client_golang | internal/netsim
 cmd/moq-sub               : sub transport transport/moqt internal/app internal/trust cli | internal/devcert
 
-bench                     : transport transport/moqt relay relay/cache pub pub/fmp4 pub/clip sub internal/netsim internal/devcert quic-go webtransport-go | transport/transporttest
+bench                     : transport transport/moqt internal/netsim internal/devcert quic-go sys | transport/transporttest
 web                       : |
 dev                       : |
 dev/cluster               : internal/devcert |

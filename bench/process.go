@@ -1,0 +1,109 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// isolated is set in the environment of a process that has its core.
+const isolated = "MOQ_BENCH_ISOLATED"
+
+// Isolate runs this program once more, with the same arguments, on a core and
+// in a scheduling group of its own, and returns what became of that: done is
+// true then, and there is nothing left to do. In the process so started, and
+// where cores cannot be given out, done is false.
+//
+// A nice value alone does nothing against processes of other sessions: Linux
+// shares the processor between sessions first.
+func Isolate(ctx context.Context) (done bool, err error) {
+	_, load, ok := cores()
+	if !ok || os.Getenv(isolated) != "" {
+		return false, nil
+	}
+	server, _, _ := cores()
+	self, err := os.Executable()
+	if err != nil {
+		return false, nil
+	}
+	cmd := exec.CommandContext(ctx, self, os.Args[1:]...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d", isolated, server))
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	if err := launch(cmd, load); err != nil {
+		return true, err
+	}
+	if err := cmd.Wait(); err != nil {
+		if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+			return true, ExitError(exit.ExitCode())
+		}
+		return true, err
+	}
+	return true, nil
+}
+
+// ExitError is the exit code of a program that has said why itself.
+type ExitError int
+
+func (e ExitError) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
+
+// launch starts cmd on core, before others.
+func launch(cmd *exec.Cmd, core int) error {
+	cmd.SysProcAttr = ownSession()
+	if err := startOn(core, cmd.Start); err != nil {
+		return fmt.Errorf("start %s: %w", filepath.Base(cmd.Path), err)
+	}
+	// Only root may do so; without it, others take their share.
+	os.WriteFile(fmt.Sprintf("/proc/%d/autogroup", cmd.Process.Pid), []byte("-20"), 0)
+	return nil
+}
+
+// serverCore is the core for servers, as the process that started this one has
+// chosen it.
+func serverCore() int {
+	core, _ := strconv.Atoi(os.Getenv(isolated))
+	return core
+}
+
+// usage is what a process has used.
+type usage struct {
+	CPU time.Duration // of all its threads
+	RSS int64         // bytes of memory now
+	FDs int           // open files
+}
+
+// usageOf returns what the process pid has used. Where /proc does not tell, it
+// is zero.
+func usageOf(pid int) usage {
+	var u usage
+	dir := "/proc/" + strconv.Itoa(pid)
+	// A thread's schedstat begins with its time on a processor, in nanoseconds;
+	// that of the process counts in ticks of 10 ms.
+	tasks, _ := filepath.Glob(dir + "/task/*/schedstat")
+	for _, t := range tasks {
+		b, _ := os.ReadFile(t)
+		first, _, _ := strings.Cut(string(b), " ")
+		ns, _ := strconv.ParseInt(first, 10, 64)
+		u.CPU += time.Duration(ns)
+	}
+	status, _ := os.ReadFile(dir + "/status")
+	for line := range strings.Lines(string(status)) {
+		if value, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+			kb, _ := strconv.ParseInt(strings.Fields(value)[0], 10, 64)
+			u.RSS = kb << 10
+		}
+	}
+	fds, _ := os.ReadDir(dir + "/fd")
+	u.FDs = len(fds)
+	return u
+}
+
+// ownUsage is what this process has used.
+func ownUsage() usage { return usageOf(os.Getpid()) }
