@@ -34,7 +34,7 @@ type vector struct {
 // vectorsOf returns the malformed vectors that hold for draft v: those of its own
 // directory, and those of earlier ones that it did not change. Draft-16 has all
 // of its own.
-func vectorsOf(t *testing.T, v moqt.Version) (list []*vector) {
+func vectorsOf(t testing.TB, v moqt.Version) (list []*vector) {
 	t.Helper()
 	for from := moqt.Draft16; from <= v; from++ {
 		if from == moqt.Draft16 && v != moqt.Draft16 {
