@@ -50,6 +50,10 @@ type Limits struct {
 	// MaxRequests is how many requests of the peer may be open at once. 1024;
 	// more are refused with EXCESSIVE_LOAD.
 	MaxRequests int
+	// RequestRate is how many requests a second the peer may make, after the first
+	// MaxRequests: it saves up as many. 200; more are refused with EXCESSIVE_LOAD
+	// and may be made again a second later.
+	RequestRate int
 	// DoneWait is how long a subscription waits for late streams after
 	// PUBLISH_DONE. 2 s.
 	DoneWait time.Duration
@@ -91,6 +95,7 @@ func (c *Config) withDefaults() Config {
 	l.UnknownAliasWait = or(l.UnknownAliasWait, 2*time.Second)
 	l.MaxUnknownAlias = or(l.MaxUnknownAlias, 64)
 	l.MaxRequests = or(l.MaxRequests, 1024)
+	l.RequestRate = or(l.RequestRate, 200)
 	l.DoneWait = or(l.DoneWait, 2*time.Second)
 	l.MaxObjectSize = or(l.MaxObjectSize, 32<<20)
 	l.MaxPropertiesSize = or(l.MaxPropertiesSize, 16<<10)

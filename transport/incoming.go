@@ -92,6 +92,9 @@ func (s *Session) serveRequest(st Stream) {
 	case full:
 		rs.reject(moqt.RequestExcessiveLoad, fmt.Sprintf("more than %d requests are open on this session", s.cfg.Limits.MaxRequests), time.Second)
 		return
+	case !s.pace.Allow():
+		rs.reject(moqt.RequestExcessiveLoad, fmt.Sprintf("requests come faster than %d a second", s.cfg.Limits.RequestRate), time.Second)
+		return
 	}
 	// The context of our half ends when the peer stops it, which is how a
 	// subscriber cancels.

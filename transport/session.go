@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/tributary-live/tributary/internal/tasks"
 	"github.com/tributary-live/tributary/transport/moqt"
 	"github.com/tributary-live/tributary/transport/wire"
@@ -35,6 +37,7 @@ type Session struct {
 	control   SendStream  // SETUP goes out by it, and at most one GOAWAY after
 	peerSetup *wire.Setup // set before NewSession returns
 	requests  chan Request
+	pace      *rate.Limiter // of the peer's requests
 	nextID    atomic.Uint64
 	sched     sched
 	unacked   unacked
@@ -81,6 +84,7 @@ func NewSession(ctx context.Context, conn Conn, c *Config) (*Session, error) {
 		conn: conn, info: info, profile: profile, cfg: cfg, wlimits: cfg.Limits.wire(),
 		log:         cfg.Logger.With("version", info.Version.String()),
 		requests:    make(chan Request),
+		pace:        rate.NewLimiter(rate.Limit(cfg.Limits.RequestRate), cfg.Limits.MaxRequests),
 		aliases:     make(map[uint64]*TrackReader),
 		aliasSet:    make(chan struct{}),
 		readers:     make(map[moqt.TrackName]*TrackReader),
