@@ -1,8 +1,12 @@
 package transport
 
 import (
+	"context"
 	"log/slog"
 	"time"
+
+	"github.com/quic-go/quic-go"
+	"github.com/quic-go/quic-go/qlogwriter"
 
 	"github.com/tributary-live/tributary/transport/moqt"
 	"github.com/tributary-live/tributary/transport/wire"
@@ -21,6 +25,11 @@ type Config struct {
 	// Implementation is sent as MOQT_IMPLEMENTATION. If empty, it is
 	// "tributary/0"; "-" sends none.
 	Implementation string
+	// Tracer begins the qlog trace of a connection, or returns nil for one that
+	// is to have none; package qlog has one. Connections of QUIC pass their id.
+	// It must not block. If nil, nothing is traced, unless [Dialer.QUIC] or
+	// [ListenConfig.QUIC] has a Tracer of its own, which goes first.
+	Tracer func(ctx context.Context, isClient bool, id quic.ConnectionID) qlogwriter.Trace
 	// Options are setup options of extensions, in ascending order of type. Peers
 	// that do not know one ignore it.
 	Options moqt.Properties

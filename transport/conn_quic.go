@@ -12,6 +12,7 @@ import (
 
 	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
+	"github.com/quic-go/quic-go/qlogwriter"
 	"github.com/quic-go/webtransport-go"
 
 	"github.com/tributary-live/tributary/transport/moqt"
@@ -108,6 +109,9 @@ func (c *quicConn) Context() context.Context { return c.ctx }
 func (c *quicConn) Info() ConnInfo           { return c.info }
 func (c *quicConn) Stats() ConnStats         { return quicStats(c.conn) }
 
+// QlogTrace returns the trace of the connection, or nil.
+func (c *quicConn) QlogTrace() qlogwriter.Trace { return c.conn.QlogTrace() }
+
 func (c *quicConn) encode(code moqt.StreamCode) quic.StreamErrorCode {
 	return quic.StreamErrorCode(min(code, maxVarint))
 }
@@ -129,11 +133,14 @@ func quicStats(c *quic.Conn) ConnStats {
 }
 
 // quicConfig completes c, which may be nil, to what both ends of a connection
-// run with.
-func quicConfig(c *quic.Config) *quic.Config {
+// run with. Its sessions are to have the configuration session, or nil.
+func quicConfig(c *quic.Config, session *Config) *quic.Config {
 	q := &quic.Config{}
 	if c != nil {
 		q = c.Clone()
+	}
+	if q.Tracer == nil && session != nil {
+		q.Tracer = session.Tracer
 	}
 	q.HandshakeIdleTimeout = or(q.HandshakeIdleTimeout, 5*time.Second)
 	q.MaxIdleTimeout = or(q.MaxIdleTimeout, 15*time.Second)
@@ -162,6 +169,7 @@ type streamOwner interface {
 type quicSend struct {
 	s interface {
 		io.WriteCloser
+		StreamID() quic.StreamID
 		CancelWrite(quic.StreamErrorCode)
 		Context() context.Context
 		SetPriority(urgency int8, incremental bool)
@@ -189,6 +197,7 @@ func (w quicSend) Close() error {
 }
 
 func (w quicSend) CancelWrite(code moqt.StreamCode)           { w.s.CancelWrite(w.owner.encode(code)) }
+func (w quicSend) StreamID() uint64                           { return uint64(w.s.StreamID()) }
 func (w quicSend) Context() context.Context                   { return w.s.Context() }
 func (w quicSend) SetPriority(urgency int8, incremental bool) { w.s.SetPriority(urgency, incremental) }
 func (w quicSend) SetReliableBoundary()                       { w.s.SetReliableBoundary() }
@@ -198,6 +207,7 @@ func (w quicSend) SetWriteDeadline(t time.Time) error         { return w.s.SetWr
 type quicReceive struct {
 	s interface {
 		io.Reader
+		StreamID() quic.StreamID
 		CancelRead(quic.StreamErrorCode)
 		SetReadDeadline(time.Time) error
 	}
@@ -212,6 +222,7 @@ func (r quicReceive) Read(p []byte) (int, error) {
 	return n, err
 }
 
+func (r quicReceive) StreamID() uint64                  { return uint64(r.s.StreamID()) }
 func (r quicReceive) CancelRead(code moqt.StreamCode)   { r.s.CancelRead(r.owner.encode(code)) }
 func (r quicReceive) SetReadDeadline(t time.Time) error { return r.s.SetReadDeadline(t) }
 
@@ -220,6 +231,8 @@ type quicStream struct {
 	quicSend
 	quicReceive
 }
+
+func (s quicStream) StreamID() uint64 { return s.quicSend.StreamID() }
 
 // connError translates what QUIC and WebTransport say of a connection's end to
 // the errors of this package. Errors that are not theirs, those of contexts and

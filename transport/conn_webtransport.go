@@ -12,6 +12,7 @@ import (
 
 	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
+	"github.com/quic-go/quic-go/qlogwriter"
 	"github.com/quic-go/quic-go/quicvarint"
 	"github.com/quic-go/webtransport-go"
 
@@ -183,6 +184,9 @@ func (c *webTransportConn) CloseWithError(code moqt.SessionCode, reason string) 
 func (c *webTransportConn) Context() context.Context { return c.ctx }
 func (c *webTransportConn) Info() ConnInfo           { return c.info }
 func (c *webTransportConn) Stats() ConnStats         { return quicStats(c.conn) }
+
+// QlogTrace returns the trace of the QUIC connection, or nil.
+func (c *webTransportConn) QlogTrace() qlogwriter.Trace { return c.conn.QlogTrace() }
 
 // end makes err the reason of the session's end, if it is the first, and resets
 // the streams this end has opened.
@@ -390,6 +394,7 @@ func (w librarySend) CancelWrite(code moqt.StreamCode) {
 	w.s.CancelWrite(webtransport.StreamErrorCode(min(code, maxWebTransportCode)))
 }
 
+func (w librarySend) StreamID() uint64                   { return uint64(w.s.StreamID()) }
 func (w librarySend) Context() context.Context           { return w.s.Context() }
 func (w librarySend) SetPriority(int8, bool)             {} // hidden by the library
 func (w librarySend) SetReliableBoundary()               {} // hidden by the library
@@ -399,6 +404,7 @@ func (w librarySend) SetWriteDeadline(t time.Time) error { return w.s.SetWriteDe
 type libraryReceive struct {
 	s interface {
 		io.Reader
+		StreamID() quic.StreamID
 		CancelRead(webtransport.StreamErrorCode)
 		SetReadDeadline(time.Time) error
 	}
@@ -417,6 +423,8 @@ func (r libraryReceive) CancelRead(code moqt.StreamCode) {
 	r.s.CancelRead(webtransport.StreamErrorCode(min(code, maxWebTransportCode)))
 }
 
+func (r libraryReceive) StreamID() uint64 { return uint64(r.s.StreamID()) }
+
 func (r libraryReceive) SetReadDeadline(t time.Time) error { return r.s.SetReadDeadline(t) }
 
 // libraryStream is both halves.
@@ -424,6 +432,8 @@ type libraryStream struct {
 	librarySend
 	libraryReceive
 }
+
+func (s libraryStream) StreamID() uint64 { return s.librarySend.StreamID() }
 
 // libraryError is [webTransportConn.streamError] for a stream of the library,
 // which has nothing but words for a reset with a code that is not WebTransport's.

@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"github.com/tributary-live/tributary/transport/moqt"
+	"github.com/tributary-live/tributary/transport/qlog"
 	"github.com/tributary-live/tributary/transport/wire"
 )
 
@@ -29,6 +30,7 @@ func (s *Session) serveUni(st ReceiveStream, got chan<- *wire.Setup) {
 	r := wire.NewReader(src)
 	kind, typ, err := s.profile.ReadStreamType(r)
 	if err == nil {
+		s.trace.uniStream(st, kind)
 		switch kind {
 		case wire.StreamControl:
 			err = s.serveControl(src, r, got)
@@ -61,6 +63,7 @@ func (s *Session) serveControl(src *timedStream, r *wire.Reader, got chan<- *wir
 	if err != nil {
 		return s.controlError(err)
 	}
+	s.trace.read(src, r, 0, m)
 	if err := s.checkSetup(m); err != nil {
 		return err
 	}
@@ -80,6 +83,7 @@ func (s *Session) serveSubgroup(src *timedStream, r *wire.Reader, typ uint64) er
 	if err != nil {
 		return err
 	}
+	s.trace.subgroup(qlog.Parsed, src, h)
 	src.limit, src.progress = s.cfg.Limits.StallTimeout, true
 	src.next(r.Buffered() > 0)
 	t, ok := s.trackOf(h.Alias)
@@ -104,6 +108,7 @@ func (s *Session) serveSubgroup(src *timedStream, r *wire.Reader, typ uint64) er
 			sg.end(err)
 			return nil
 		}
+		s.trace.object(qlog.Parsed, src, sg.objects.Delta(), first)
 		sg.first = &first
 	}
 	t.ready(sg)
@@ -157,6 +162,7 @@ func (s *Session) readDatagrams() {
 		if padding {
 			continue
 		}
+		s.trace.datagram(qlog.Parsed, d)
 		s.mu.Lock()
 		t := s.aliases[d.Alias]
 		s.mu.Unlock()

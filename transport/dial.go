@@ -151,7 +151,7 @@ func (d *Dialer) dial(ctx context.Context, t target) (Conn, error) {
 	}
 	qc, err := dialFirst(ctx, addrs, func(ctx context.Context, ip netip.Addr) (*quic.Conn, error) {
 		addr := net.UDPAddrFromAddrPort(netip.AddrPortFrom(ip, t.port))
-		qc, err := tr.Dial(ctx, addr, tlsConf, quicConfig(d.QUIC))
+		qc, err := tr.Dial(ctx, addr, tlsConf, quicConfig(d.QUIC, d.Config))
 		if err != nil {
 			return nil, handshakeError(addr, tlsConf.NextProtos, err)
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tributary-live/tributary/transport/moqt"
+	"github.com/tributary-live/tributary/transport/qlog"
 	"github.com/tributary-live/tributary/transport/wire"
 )
 
@@ -226,6 +227,7 @@ func (s *Session) serveFetchStream(src *timedStream, r *wire.Reader) error {
 	if err != nil {
 		return err
 	}
+	s.trace.fetch(qlog.Parsed, src, h.RequestID)
 	src.limit, src.progress = s.cfg.Limits.StallTimeout, true
 	src.next(r.Buffered() > 0)
 	s.mu.Lock()
@@ -332,6 +334,7 @@ func (f *FetchReader) readObject() (moqt.Object, error) {
 		if err != nil {
 			return moqt.Object{}, in.failed(err)
 		}
+		f.s.trace.fetchObject(qlog.Parsed, in.src, h)
 		if h.Gap != wire.GapNone {
 			in.complete()
 			if err := f.gap(h.Location, h.Gap != wire.GapNonExistent); err != nil {

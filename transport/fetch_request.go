@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tributary-live/tributary/transport/moqt"
+	"github.com/tributary-live/tributary/transport/qlog"
 	"github.com/tributary-live/tributary/transport/wire"
 )
 
@@ -148,6 +149,7 @@ func (r *FetchRequest) Accept(i FetchInfo) (*FetchWriter, error) {
 	st.SetPriority(s.sched.fetchLevel(r.Priority), true)
 	w := &FetchWriter{rs: rs, st: st, enc: s.profile.FetchEncoder(r.Order)}
 	w.stop = context.AfterFunc(rs.ctx, func() { st.CancelWrite(moqt.StreamCancelled) })
+	s.trace.fetch(qlog.Created, st, rs.id)
 	if err := w.write(s.profile.AppendFetchHeader(nil, &wire.FetchHeader{RequestID: rs.id})); err != nil {
 		w.Cancel(moqt.StreamInternalError)
 		return nil, err
@@ -161,7 +163,7 @@ func (r *FetchRequest) Accept(i FetchInfo) (*FetchWriter, error) {
 func (w *FetchWriter) WriteObject(o moqt.Object) error {
 	buf := scratch.Get().(*[]byte)
 	defer scratch.Put(buf)
-	b, err := w.enc.Append((*buf)[:0], &wire.FetchObject{Location: o.Location, Subgroup: o.Subgroup, Datagram: o.Datagram,
+	b, err := w.record((*buf)[:0], wire.FetchObject{Location: o.Location, Subgroup: o.Subgroup, Datagram: o.Datagram,
 		Priority: o.Priority, Properties: o.Properties, Size: uint64(len(o.Payload))})
 	if err != nil {
 		return err
@@ -181,11 +183,20 @@ func (w *FetchWriter) WriteObject(o moqt.Object) error {
 // WriteUnknown says that nothing is known here of the objects from the one
 // before up to end.
 func (w *FetchWriter) WriteUnknown(end moqt.Location) error {
-	b, err := w.enc.Append(nil, &wire.FetchObject{Location: end, Gap: wire.GapUnknown})
+	b, err := w.record(nil, wire.FetchObject{Location: end, Gap: wire.GapUnknown})
 	if err != nil {
 		return err
 	}
 	return w.write(b)
+}
+
+// record appends o to b, without payload.
+func (w *FetchWriter) record(b []byte, o wire.FetchObject) ([]byte, error) {
+	b, err := w.enc.Append(b, &o)
+	if err == nil {
+		w.rs.s.trace.fetchObject(qlog.Created, w.st, o)
+	}
+	return b, err
 }
 
 func (w *FetchWriter) write(b []byte) error {

@@ -37,6 +37,9 @@ type streamLane struct {
 	st  Stream
 	src *timedStream
 	r   *wire.Reader // of src
+
+	opened bool   // by the message with the request's id; kept for the trace only
+	id     uint64 // of the request
 }
 
 // newStreamLane returns the lane of a stream that this end or the peer opened.
@@ -56,13 +59,17 @@ func (l *streamLane) read(on wire.On) (wire.Message, error) {
 		return nil, err
 	}
 	l.src.next(l.r.Buffered() > 0)
+	l.s.trace.opens(l, true, m)
+	l.s.trace.read(l.src, l.r, l.id, m)
 	if update, ok := m.(*wire.RequestUpdate); ok {
 		return m, l.s.takeID(update.RequestID)
 	}
 	return m, nil
 }
 
-func (l *streamLane) write(_ context.Context, _ wire.Message, b []byte) error {
+func (l *streamLane) write(_ context.Context, m wire.Message, b []byte) error {
+	l.s.trace.opens(l, false, m)
+	l.s.trace.sent(l.s.profile, l.st, l.id, m, b)
 	l.st.SetWriteDeadline(l.s.messageDeadline())
 	_, err := l.st.Write(b)
 	return err

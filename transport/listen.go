@@ -98,7 +98,7 @@ func Listen(pc net.PacketConn, tlsConf *tls.Config, c *ListenConfig) (*Listener,
 	}
 	names := protocols(l.versions)
 	var err error
-	l.quic, err = l.tr.Listen(withProtocols(tlsConf, append(slices.Clone(names), http3.NextProtoH3)), quicConfig(l.cfg.QUIC))
+	l.quic, err = l.tr.Listen(withProtocols(tlsConf, append(slices.Clone(names), http3.NextProtoH3)), quicConfig(l.cfg.QUIC, l.cfg.Config))
 	if err != nil {
 		return nil, fmt.Errorf("listen on %v: %w", pc.LocalAddr(), err)
 	}

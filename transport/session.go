@@ -14,6 +14,7 @@ import (
 
 	"github.com/tributary-live/tributary/internal/tasks"
 	"github.com/tributary-live/tributary/transport/moqt"
+	"github.com/tributary-live/tributary/transport/qlog"
 	"github.com/tributary-live/tributary/transport/wire"
 )
 
@@ -41,6 +42,7 @@ type Session struct {
 	nextID    atomic.Uint64
 	sched     sched
 	unacked   unacked
+	trace     *tracer                   // nil without a trace
 	why       atomic.Pointer[endReason] // set when this end begins to end the session
 
 	mu          sync.Mutex // guards what follows
@@ -97,6 +99,9 @@ func NewSession(ctx context.Context, conn Conn, c *Config) (*Session, error) {
 		s.log = s.log.With("remote", info.RemoteAddr.String())
 	}
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
+	if s.trace = newTracer(ctx, conn, &cfg); s.trace != nil {
+		context.AfterFunc(s.ctx, s.trace.close)
+	}
 	s.sched.first = levelData
 	if info.WebTransport {
 		s.sched.first = levelWebTransport
@@ -140,6 +145,7 @@ func (s *Session) start(ctx context.Context) error {
 	}
 	st.SetPriority(levelControl, true)
 	s.control = st
+	s.trace.stream(st, qlog.StreamControl)
 	setup := &wire.Setup{Implementation: s.cfg.Implementation, Unknown: s.cfg.Options}
 	if s.info.Client && !s.info.WebTransport {
 		setup.Path, setup.Authority = wire.Some(s.info.Path), wire.Some(s.info.Authority)
@@ -168,6 +174,7 @@ func (s *Session) sendControl(m wire.Message) error {
 	if err != nil {
 		return err
 	}
+	s.trace.sent(s.profile, s.control, 0, m, b)
 	s.control.SetWriteDeadline(s.messageDeadline())
 	_, err = s.control.Write(b)
 	return err
@@ -315,6 +322,7 @@ func (s *Session) readControl(src *timedStream, r *wire.Reader) error {
 		case err != nil:
 			return s.controlError(err)
 		}
+		s.trace.read(src, r, 0, m)
 		goaway, ok := m.(*wire.Goaway)
 		if !ok {
 			return s.fail(moqt.SessionProtocolViolation, "%v on the control stream after SETUP", m.Kind())

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/tributary-live/tributary/transport/moqt"
+	"github.com/tributary-live/tributary/transport/qlog"
 	"github.com/tributary-live/tributary/transport/wire"
 )
 
@@ -68,7 +69,11 @@ func (r *SubgroupReader) nextHeader() (wire.ObjectHeader, error) {
 		r.first = nil
 		return h, nil
 	}
-	return r.objects.Next(r.r, &r.s.wlimits)
+	h, err := r.objects.Next(r.r, &r.s.wlimits)
+	if err == nil {
+		r.s.trace.object(qlog.Parsed, r.src, r.objects.Delta(), h)
+	}
+	return h, err
 }
 
 // Read reads of the current object's payload. It returns io.EOF at its end.

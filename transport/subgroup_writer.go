@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tributary-live/tributary/transport/moqt"
+	"github.com/tributary-live/tributary/transport/qlog"
 	"github.com/tributary-live/tributary/transport/wire"
 )
 
@@ -206,7 +207,9 @@ func (w *SubgroupWriter) start(b []byte, o *moqt.Object, size int64) (SendStream
 	if err != nil {
 		return nil, b, err
 	}
+	delta := o.Object - w.prev - 1
 	if st == nil {
+		delta = o.Object
 		if st, err = w.openStream(first, deadline); st == nil {
 			return nil, b, err
 		}
@@ -215,6 +218,7 @@ func (w *SubgroupWriter) start(b []byte, o *moqt.Object, size int64) (SendStream
 		st.SetWriteDeadline(deadline)
 		w.timed = !deadline.IsZero()
 	}
+	w.t.s.trace.object(qlog.Created, st, delta, h)
 	w.prev = o.Object
 	return st, b, nil
 }
@@ -263,6 +267,7 @@ func (w *SubgroupWriter) openStream(first bool, deadline time.Time) (SendStream,
 	}
 	header := w.header
 	header.First = first
+	t.s.trace.subgroup(qlog.Created, st, header)
 	if err := w.write(st, t.s.profile.AppendSubgroupHeader(nil, &header)); err != nil {
 		return nil, err
 	}

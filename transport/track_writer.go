@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/tributary-live/tributary/transport/moqt"
+	"github.com/tributary-live/tributary/transport/qlog"
 	"github.com/tributary-live/tributary/transport/wire"
 )
 
@@ -349,12 +350,14 @@ func (t *TrackWriter) SendDatagram(o moqt.Object) error {
 	if !t.wants(o.Location) || t.lateDatagram(&o) {
 		return nil
 	}
-	b, err := t.s.profile.AppendDatagram(nil, &wire.Datagram{
+	d := wire.Datagram{
 		Alias: t.alias, Location: o.Location, Priority: o.Priority, DefaultPriority: o.Priority == t.defPrio,
-		Status: o.Status, Properties: o.Properties, Payload: o.Payload})
+		Status: o.Status, Properties: o.Properties, Payload: o.Payload}
+	b, err := t.s.profile.AppendDatagram(nil, &d)
 	if err != nil {
 		return err
 	}
+	t.s.trace.datagram(qlog.Created, d)
 	return t.s.conn.SendDatagram(b)
 }
 

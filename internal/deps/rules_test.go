@@ -9,7 +9,8 @@ package deps
 const rules = `
 transport/moqt            : |
 transport/wire            : transport/moqt |
-transport                 : transport/moqt transport/wire internal/tasks quic-go webtransport-go httpsfv time | transport/transporttest internal/netsim
+transport/qlog            : transport/moqt transport/wire quic-go | transport transport/transporttest internal/netsim
+transport                 : transport/moqt transport/wire transport/qlog internal/tasks quic-go webtransport-go httpsfv time | transport/transporttest internal/netsim
 transport/transporttest   : transport transport/moqt internal/netsim |
 transport/bond            : transport transport/moqt transport/wire | transport/transporttest internal/netsim
 

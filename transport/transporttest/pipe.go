@@ -87,6 +87,7 @@ type pipeConn struct {
 	acceptUni   chan *pipeReceive
 	openSlots   chan struct{} // a token for every open stream of this end
 	openUni     chan struct{}
+	ids, uniIDs atomic.Uint64 // streams this end has opened
 	datagrams   chan []byte
 	sent, taken atomic.Uint64 // bytes
 	lost        atomic.Uint64 // datagrams
@@ -110,7 +111,8 @@ func (c *pipeConn) OpenStream(ctx context.Context) (transport.Stream, error) {
 	if err := c.takeSlot(ctx, c.openSlots); err != nil {
 		return nil, err
 	}
-	there, back := newHalf(c, c.peer), newHalf(c.peer, c)
+	id := c.streamID(&c.ids, 0)
+	there, back := newHalf(c, c.peer, id), newHalf(c.peer, c, id)
 	mine := &pipeStream{pipeSend{there}, pipeReceive{back}}
 	theirs := &pipeStream{pipeSend{back}, pipeReceive{there}}
 	there.announce = func() { c.peer.accept <- theirs }
@@ -132,10 +134,19 @@ func (c *pipeConn) OpenUniStream(ctx context.Context) (transport.SendStream, err
 	if err := c.takeSlot(ctx, c.openUni); err != nil {
 		return nil, err
 	}
-	h := newHalf(c, c.peer)
+	h := newHalf(c, c.peer, c.streamID(&c.uniIDs, 2))
 	h.announce = func() { c.peer.acceptUni <- &pipeReceive{h} }
 	h.consumed, h.ended = func() { <-c.openUni }, func() {}
 	return pipeSend{h}, nil
+}
+
+// streamID numbers streams as QUIC does (RFC 9000, "Stream Types and
+// Identifiers").
+func (c *pipeConn) streamID(opened *atomic.Uint64, kind uint64) uint64 {
+	if !c.info.Client {
+		kind++
+	}
+	return 4*(opened.Add(1)-1) + kind
 }
 
 func (c *pipeConn) takeSlot(ctx context.Context, slots chan struct{}) error {

@@ -14,6 +14,7 @@ import (
 // half carries the bytes of a stream one way.
 type half struct {
 	from, to *pipeConn
+	id       uint64
 	ctx      context.Context // the writer's
 	cancel   context.CancelCauseFunc
 
@@ -37,8 +38,8 @@ type half struct {
 	writeDeadline time.Time
 }
 
-func newHalf(from, to *pipeConn) *half {
-	h := &half{from: from, to: to, changed: make(chan struct{})}
+func newHalf(from, to *pipeConn, id uint64) *half {
+	h := &half{from: from, to: to, id: id, changed: make(chan struct{})}
 	h.ctx, h.cancel = context.WithCancelCause(from.ctx)
 	return h
 }
@@ -170,6 +171,9 @@ func (h *half) finish(cause error) {
 	}
 }
 
+func (w pipeSend) StreamID() uint64         { return w.h.id }
+func (r pipeReceive) StreamID() uint64      { return r.h.id }
+func (s *pipeStream) StreamID() uint64      { return s.pipeSend.h.id }
 func (w pipeSend) Context() context.Context { return w.h.ctx }
 
 // SetPriority does nothing: all streams are sent at once.

@@ -65,6 +65,7 @@ func (p *Profile) readBody(r *Reader, c *messageCodec, on On) (Message, error) {
 	d := decoder{p: p, on: on, b: body}
 	m := c.decode(&d)
 	r.pos += size
+	r.message = size
 	r.shrink()
 	if d.err == nil && len(d.b) > 0 {
 		d.fail(violation("Message Length", "%d bytes too many", len(d.b)))

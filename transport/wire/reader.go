@@ -16,6 +16,7 @@ type Reader struct {
 	buf      []byte
 	pos, end int   // buf[pos:end] is read and not yet used
 	err      error // of src; comes after what is buffered
+	message  int   // bytes of the body of the last control message
 }
 
 // NewReader returns a Reader of r.

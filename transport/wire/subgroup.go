@@ -155,6 +155,8 @@ type SubgroupObjects struct {
 	h    *SubgroupHeader
 	prev uint64
 	any  bool // prev is set
+
+	delta uint64 // of the object at prev
 }
 
 // SubgroupObjects returns the decoder for the stream that h opened. It keeps h,
@@ -206,7 +208,7 @@ func (d *SubgroupObjects) Next(r *Reader, l *Limits) (o ObjectHeader, err error)
 	if !d.any && d.h.IDFromFirst {
 		d.h.ID = o.ID
 	}
-	d.prev, d.any = o.ID, true
+	d.prev, d.any, d.delta = o.ID, true, delta
 	return o, nil
 }
 
