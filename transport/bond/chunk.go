@@ -1,0 +1,194 @@
+package bond
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/tributary-live/tributary/transport/moqt"
+	"github.com/tributary-live/tributary/transport/wire"
+)
+
+// Bounds of a chunk stream. MaxChunk is how large one chunk may be: it is read
+// as a whole.
+const (
+	MaxChunk      = 64 << 10
+	MaxObject     = 8 << 20
+	maxProperties = 16 << 10
+)
+
+const (
+	flagProperties = 1 << iota
+	flagLast
+	flagCopy
+	flagBegins
+	flagsKnown = 1<<iota - 1
+)
+
+// Header begins a chunk stream: it tells the object that its chunks are of.
+type Header struct {
+	Object
+	Subgroup   uint64
+	Previous   uint64 // how far back the object before it in the subgroup is; 0 if it is the first
+	Begins     bool   // no object before it in the subgroup is sent
+	Last       bool   // of its group
+	Copy       bool   // all of the stream is a copy of what went another way
+	Priority   moqt.Priority
+	Size       int64  // of the payload, bytes
+	Properties []byte // as in an object, without their length
+}
+
+// Chunk is a piece of an object.
+type Chunk struct {
+	Sequence uint64 // on its connection
+	Offset   int64
+	Bytes    []byte
+}
+
+// AppendHeader appends the beginning of a chunk stream, its type first.
+func AppendHeader(b []byte, h *Header) []byte {
+	var flags byte
+	if len(h.Properties) > 0 {
+		flags |= flagProperties
+	}
+	if h.Last {
+		flags |= flagLast
+	}
+	if h.Copy {
+		flags |= flagCopy
+	}
+	if h.Begins {
+		flags |= flagBegins
+	}
+	for _, v := range []uint64{ChunkType, h.Alias, h.Group, h.Subgroup, h.Object.Object, h.Previous} {
+		b = wire.AppendVarint(b, v)
+	}
+	b = append(b, flags, byte(h.Priority))
+	b = wire.AppendVarint(b, uint64(h.Size))
+	if len(h.Properties) > 0 {
+		b = appendBytes(b, h.Properties, maxProperties)
+	}
+	return b
+}
+
+// AppendChunk appends a chunk.
+func AppendChunk(b []byte, c *Chunk) []byte {
+	b = wire.AppendVarint(b, c.Sequence)
+	b = wire.AppendVarint(b, uint64(c.Offset))
+	b = wire.AppendVarint(b, uint64(len(c.Bytes)))
+	return append(b, c.Bytes...)
+}
+
+// ChunkReader reads a chunk stream whose type has been read. An error is a
+// *[wire.Error] where the peer broke the rules, and otherwise the stream's.
+type ChunkReader struct {
+	r      io.Reader
+	header Header
+	buf    []byte
+}
+
+// NewChunkReader reads the header of a stream from r, which it reads in small
+// pieces: give it one that is buffered.
+func NewChunkReader(r io.Reader) (*ChunkReader, error) {
+	c := &ChunkReader{r: r}
+	h := &c.header
+	for _, f := range []*uint64{&h.Alias, &h.Group, &h.Subgroup, &h.Object.Object, &h.Previous} {
+		var err error
+		if *f, err = c.int(); err != nil {
+			return nil, cut(err)
+		}
+	}
+	var b [2]byte
+	if _, err := io.ReadFull(r, b[:]); err != nil {
+		return nil, cut(err)
+	}
+	flags := b[0]
+	h.Priority = moqt.Priority(b[1])
+	h.Last, h.Copy, h.Begins = flags&flagLast != 0, flags&flagCopy != 0, flags&flagBegins != 0
+	size, err := c.int()
+	switch {
+	case err != nil:
+		return nil, cut(err)
+	case flags&^byte(flagsKnown) != 0:
+		return nil, violation("flags 0x%x of a chunk stream do not exist", flags)
+	case h.Previous > h.Object.Object:
+		return nil, violation("object %d has none %d before it", h.Object.Object, h.Previous)
+	case size > MaxObject:
+		return nil, violation("an object of %d bytes is larger than %d", size, MaxObject)
+	}
+	h.Size = int64(size)
+	if flags&flagProperties != 0 {
+		n, err := c.int()
+		if err != nil {
+			return nil, cut(err)
+		}
+		if n == 0 || n > maxProperties {
+			return nil, violation("properties of %d bytes are not from 1 to %d", n, maxProperties)
+		}
+		h.Properties = make([]byte, n)
+		if _, err := io.ReadFull(r, h.Properties); err != nil {
+			return nil, cut(err)
+		}
+	}
+	return c, nil
+}
+
+// Header returns what the stream began with.
+func (c *ChunkReader) Header() *Header { return &c.header }
+
+// Next returns the next chunk, whose bytes are valid until the next call. It
+// returns io.EOF after the last, if the stream ended well there.
+func (c *ChunkReader) Next() (Chunk, error) {
+	seq, err := c.int()
+	if err != nil {
+		return Chunk{}, err // io.EOF is the end of the stream
+	}
+	off, err := c.int()
+	if err != nil {
+		return Chunk{}, cut(err)
+	}
+	n, err := c.int()
+	size := uint64(c.header.Size)
+	switch {
+	case err != nil:
+		return Chunk{}, cut(err)
+	case off > size || n > size-off:
+		return Chunk{}, violation("a chunk of %d bytes at %d is beyond the object's %d", n, off, size)
+	case n > MaxChunk:
+		return Chunk{}, violation("a chunk of %d bytes is larger than %d", n, MaxChunk)
+	case n == 0 && size > 0:
+		return Chunk{}, violation("a chunk of an object of %d bytes is empty", size)
+	}
+	if uint64(cap(c.buf)) < n {
+		c.buf = make([]byte, n)
+	}
+	c.buf = c.buf[:n]
+	if _, err := io.ReadFull(c.r, c.buf); err != nil {
+		return Chunk{}, cut(err)
+	}
+	return Chunk{seq, int64(off), c.buf}, nil
+}
+
+// int reads an integer. It returns io.EOF only before its first byte.
+func (c *ChunkReader) int() (uint64, error) {
+	var b [9]byte
+	if _, err := io.ReadFull(c.r, b[:1]); err != nil {
+		return 0, err
+	}
+	v, n := wire.ParseVarint(b[:1])
+	for have := 1; n == 0; have++ {
+		if _, err := io.ReadFull(c.r, b[have:have+1]); err != nil {
+			return 0, cut(err)
+		}
+		v, n = wire.ParseVarint(b[:have+1])
+	}
+	return v, nil
+}
+
+// cut says that a stream which ended well did so at the wrong place.
+func cut(err error) error {
+	if err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF) {
+		return violation("a chunk stream ends inside a chunk or its header")
+	}
+	return fmt.Errorf("read chunk stream: %w", err)
+}

@@ -1,0 +1,124 @@
+package bond
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"reflect"
+	"testing"
+	"testing/iotest"
+
+	"github.com/tributary-live/tributary/transport/moqt"
+	"github.com/tributary-live/tributary/transport/wire"
+)
+
+var someHeader = Header{
+	Object: Object{Alias: 7, Group: 300, Object: 2}, Subgroup: 1, Previous: 2, Last: true, Copy: true, Begins: true,
+	Priority: moqt.Priority(128), Size: 5, Properties: []byte{0x02, 0x05},
+}
+
+// someStream is that header with two chunks, worked out by hand.
+const someStream = "f04d425043 07 812c 01 02 02 0f 80 05 02 0205" + "00 03 02 6465" + "812c 00 03 616263"
+
+func readAll(b []byte) (*Header, []Chunk, error) {
+	typ, n := wire.ParseVarint(b)
+	if n == 0 || typ != ChunkType {
+		return nil, nil, errors.New("not a chunk stream")
+	}
+	r, err := NewChunkReader(iotest.OneByteReader(bytes.NewReader(b[n:])))
+	if err != nil {
+		return nil, nil, err
+	}
+	var chunks []Chunk
+	for {
+		c, err := r.Next()
+		if err == io.EOF {
+			return r.Header(), chunks, nil
+		}
+		if err != nil {
+			return r.Header(), chunks, err
+		}
+		c.Bytes = bytes.Clone(c.Bytes)
+		chunks = append(chunks, c)
+	}
+}
+
+func TestChunkStreamVector(t *testing.T) {
+	want := unhex(t, someStream)
+	chunks := []Chunk{{0, 3, []byte("de")}, {300, 0, []byte("abc")}}
+	got := AppendHeader(nil, &someHeader)
+	for i := range chunks {
+		got = AppendChunk(got, &chunks[i])
+	}
+	if !bytes.Equal(got, want) {
+		t.Errorf("it is sent as\n%x, want\n%x", got, want)
+	}
+	h, read, err := readAll(want)
+	if err != nil || !reflect.DeepEqual(h, &someHeader) || !reflect.DeepEqual(read, chunks) {
+		t.Errorf("it is read as %+v, %+v, %v", h, read, err)
+	}
+}
+
+func TestBadChunkStreams(t *testing.T) {
+	const typ = "f04d425043 "
+	for name, s := range map[string]string{
+		"unknown flag":            typ + "07 00 00 00 00 10 80 05",
+		"before the first":        typ + "07 00 00 01 02 00 80 05",
+		"an object of 2^64-1":     typ + "07 00 00 00 00 00 80 ffffffffffffffffff",
+		"an object above the cap": typ + "07 00 00 00 00 00 80 e0800001",
+		"no properties":           typ + "07 00 00 00 00 01 80 05 00",
+		"very long properties":    typ + "07 00 00 00 00 01 80 05 ffffffffffffffffff",
+		"properties cut":          typ + "07 00 00 00 00 01 80 05 04 0102",
+		"a chunk beyond the end":  typ + "07 00 00 00 00 00 80 05 00 04 02 6161",
+		"an offset of 2^64-1":     typ + "07 00 00 00 00 00 80 05 00 ffffffffffffffffff 01 61",
+		"a length of 2^64-1":      typ + "07 00 00 00 00 00 80 05 00 01 ffffffffffffffffff 61",
+		"a chunk above the cap":   typ + "07 00 00 00 00 00 80 c20000 00 00 c10001",
+		"an empty chunk":          typ + "07 00 00 00 00 00 80 05 00 00 00",
+		"a chunk cut":             typ + "07 00 00 00 00 00 80 05 00 00 03 6161",
+	} {
+		if h, chunks, err := readAll(unhex(t, s)); !isFault(err) {
+			t.Errorf("%s: read as %+v, %+v, %v", name, h, chunks, err)
+		}
+	}
+	whole := unhex(t, someStream)
+	ends := map[int]bool{len(whole): true, len(whole) - 7: true, len(whole) - 12: true} // between chunks
+	for n := 5; n <= len(whole); n++ {
+		if _, _, err := readAll(whole[:n]); ends[n] != (err == nil) || (err != nil && !isFault(err)) {
+			t.Errorf("cut to %d bytes: %v", n, err)
+		}
+	}
+}
+
+// TestResetIsNoFault resets a stream inside a chunk: the chunks before count.
+func TestResetIsNoFault(t *testing.T) {
+	reset := errors.New("reset")
+	whole := unhex(t, someStream)[5:]
+	r, err := NewChunkReader(io.MultiReader(bytes.NewReader(whole[:len(whole)-1]), iotest.ErrReader(reset)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c, err := r.Next(); err != nil || string(c.Bytes) != "de" {
+		t.Errorf("the first chunk is %q, %v", c.Bytes, err)
+	}
+	if _, err := r.Next(); !errors.Is(err, reset) || isFault(err) {
+		t.Errorf("the second ends with %v, want the reset", err)
+	}
+}
+
+func FuzzChunkStream(f *testing.F) {
+	f.Add([]byte(someStream))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		h, chunks, err := readAll(b)
+		if err != nil {
+			return
+		}
+		again := AppendHeader(nil, h)
+		for i := range chunks {
+			again = AppendChunk(again, &chunks[i])
+		}
+		h2, chunks2, err := readAll(again)
+		if err != nil || !reflect.DeepEqual(h, h2) || !reflect.DeepEqual(chunks, chunks2) {
+			t.Errorf("%+v %+v comes back as %+v %+v, %v", h, chunks, h2, chunks2, err)
+		}
+	})
+}
