@@ -15,6 +15,7 @@ import (
 	"github.com/tributary-live/tributary/dir"
 	"github.com/tributary-live/tributary/internal/app"
 	"github.com/tributary-live/tributary/internal/devcert"
+	"github.com/tributary-live/tributary/internal/trace"
 	"github.com/tributary-live/tributary/transport"
 	"github.com/tributary-live/tributary/transport/moqt"
 )
@@ -23,7 +24,7 @@ func newApp() *cli.App {
 	return &cli.App{
 		Name:  "moq-dir",
 		Usage: "tell relays and clients which namespaces are announced anywhere",
-		Flags: []cli.Flag{
+		Flags: append([]cli.Flag{
 			&cli.StringFlag{Name: "bind", Value: "[::]:4482", Usage: "listen on UDP `ADDR` for QUIC and WebTransport"},
 			&cli.StringFlag{Name: "tls-cert", Usage: "certificate chain, PEM `FILE`; read again when it changes"},
 			&cli.StringFlag{Name: "tls-key", Usage: "private key of --tls-cert, PEM `FILE`"},
@@ -32,7 +33,7 @@ func newApp() *cli.App {
 			&cli.IntFlag{Name: "session-namespaces", Value: 1000, Usage: "let one session announce at most this many `NAMESPACES`"},
 			app.AdminFlag("127.0.0.1:4492"),
 			&cli.DurationFlag{Name: "drain", Value: 2 * time.Second, Usage: "on SIGTERM, give sessions this long to go elsewhere"},
-		},
+		}, trace.Flags()...),
 		Action: run,
 	}
 }
@@ -58,11 +59,17 @@ func run(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	traces, err := trace.Open(c)
+	if err != nil {
+		return err
+	}
+	defer traces.Close()
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	if err := d.Register(registry); err != nil {
 		return err
 	}
+	trace.Register(registry, traces)
 
 	bind := c.String("bind")
 	pc, err := transport.ListenUDP(ctx, bind)
@@ -79,7 +86,7 @@ func run(c *cli.Context) error {
 	srv := &transport.Server{
 		TLSConfig: &tls.Config{GetCertificate: getCertificate, MinVersion: tls.VersionTLS13},
 		// Each namespace is a request that stays, and a stream.
-		Config:  transport.Config{Logger: log, Limits: transport.Limits{MaxRequests: names + otherRequests}},
+		Config:  transport.Config{Logger: log, Tracer: traces.Trace, Limits: transport.Limits{MaxRequests: names + otherRequests}},
 		QUIC:    &quic.Config{MaxIncomingStreams: int64(names + otherRequests)},
 		Handler: d,
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/tributary-live/tributary/internal/app"
+	"github.com/tributary-live/tributary/internal/trace"
 	"github.com/tributary-live/tributary/internal/trust"
 	"github.com/tributary-live/tributary/pub"
 	"github.com/tributary-live/tributary/pub/clip"
@@ -37,7 +38,7 @@ func newApp() *cli.App {
 			&cli.Uint64Flag{Name: "first-group", Usage: "`ID` of the first group, equal for twin publishers; if absent, the wall clock in ms"},
 			&cli.IntFlag{Name: "group-gops", Value: 1, Usage: "GOPs of a group"},
 			&cli.DurationFlag{Name: "target-latency", Value: 300 * time.Millisecond, Usage: "what the catalog asks players to keep"},
-		}, trust.Flags()...),
+		}, append(trace.Flags(), trust.Flags()...)...),
 		Action: run,
 	}
 }
@@ -51,6 +52,11 @@ func run(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	traces, err := trace.Open(c)
+	if err != nil {
+		return err
+	}
+	defer traces.Close()
 	source, closeSource, err := openSource(c)
 	if err != nil {
 		return err
@@ -58,7 +64,7 @@ func run(c *cli.Context) error {
 	defer closeSource()
 	url := c.Args().First()
 	log := app.Logger(c)
-	dialer := &transport.Dialer{TLSConfig: tlsConf, Config: &transport.Config{Logger: log}}
+	dialer := &transport.Dialer{TLSConfig: tlsConf, Config: &transport.Config{Logger: log, Tracer: traces.Trace}}
 	cfg := pub.PublisherConfig{
 		Namespace: ns,
 		Source:    source,

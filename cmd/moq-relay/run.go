@@ -16,6 +16,7 @@ import (
 	"github.com/tributary-live/tributary/internal/app"
 	"github.com/tributary-live/tributary/internal/devcert"
 	"github.com/tributary-live/tributary/internal/site"
+	"github.com/tributary-live/tributary/internal/trace"
 	"github.com/tributary-live/tributary/internal/trust"
 	"github.com/tributary-live/tributary/relay"
 	"github.com/tributary-live/tributary/relay/cache"
@@ -44,7 +45,7 @@ func newApp() *cli.App {
 			&cli.Int64Flag{Name: "cache-bytes", Value: 1 << 30, Usage: "keep at most this many `BYTES` of all tracks"},
 			&cli.DurationFlag{Name: "linger", Value: 5 * time.Second, Usage: "keep a track this long without subscribers, and subscribers without a publisher"},
 			&cli.DurationFlag{Name: "drain", Value: 2 * time.Second, Usage: "on SIGTERM, give sessions this long to go elsewhere"},
-		}, trust.Flags()...),
+		}, append(trace.Flags(), trust.Flags()...)...),
 		Action: func(c *cli.Context) error { return run(c) },
 	}
 }
@@ -74,8 +75,13 @@ func run(c *cli.Context) error {
 	if c.String("api") != "" && node == "" {
 		return app.Usagef("--api needs --node, the URL at which other relays dial this one")
 	}
-	config := &transport.Config{Logger: log, Limits: transport.Limits{MaxRequests: maxRequests}}
-	dialConfig := &transport.Config{Logger: log}
+	traces, err := trace.Open(c)
+	if err != nil {
+		return err
+	}
+	defer traces.Close()
+	config := &transport.Config{Logger: log, Tracer: traces.Trace, Limits: transport.Limits{MaxRequests: maxRequests}}
+	dialConfig := &transport.Config{Logger: log, Tracer: traces.Trace}
 	if node != "" {
 		dialConfig.Options = moqt.Properties{{Type: relay.OptionNode, Bytes: []byte(node)}}
 	}
@@ -83,6 +89,7 @@ func run(c *cli.Context) error {
 
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	trace.Register(registry, traces)
 	budget := cache.NewBudget(c.Int64("cache-bytes"))
 	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "moq", Subsystem: "relay", Name: "cache_bytes",
 		Help: "Memory that cached groups hold."}, func() float64 { return float64(budget.Used()) }))

@@ -15,6 +15,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/tributary-live/tributary/internal/app"
+	"github.com/tributary-live/tributary/internal/trace"
 	"github.com/tributary-live/tributary/internal/trust"
 	"github.com/tributary-live/tributary/sub"
 	"github.com/tributary-live/tributary/transport"
@@ -39,7 +40,7 @@ func newApp() *cli.App {
 			&cli.Uint64Flag{Name: "back", Usage: "begin this many groups before the newest, as far as they are held"},
 			&cli.DurationFlag{Name: "wait", Value: 30 * time.Second, Usage: "wait this long for the broadcast to begin"},
 			&cli.DurationFlag{Name: "duration", Usage: "end after this time; if absent, with the broadcast"},
-		}, trust.Flags()...),
+		}, append(trace.Flags(), trust.Flags()...)...),
 		Action: run,
 	}
 }
@@ -64,6 +65,11 @@ func run(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	traces, err := trace.Open(c)
+	if err != nil {
+		return err
+	}
+	defer traces.Close()
 	// A reader of stdout that leaves makes writes fail, and the session is closed
 	// as at any other end.
 	signal.Ignore(syscall.SIGPIPE)
@@ -73,7 +79,7 @@ func run(c *cli.Context) error {
 		ctx, cancel = context.WithTimeoutCause(ctx, d, errEnough)
 		defer cancel()
 	}
-	dialer := &transport.Dialer{TLSConfig: tlsConf, Config: &transport.Config{Logger: app.Logger(c)}}
+	dialer := &transport.Dialer{TLSConfig: tlsConf, Config: &transport.Config{Logger: app.Logger(c), Tracer: traces.Trace}}
 	sess, err := dialer.Dial(ctx, url)
 	if err != nil {
 		return trust.Explain(err, url)

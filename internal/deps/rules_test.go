@@ -39,16 +39,17 @@ internal/netsim           : | quic-go
 internal/prefix           : transport/moqt |
 internal/site             : |
 internal/tasks            : |
+internal/trace            : internal/app transport/qlog cli client_golang |
 internal/trust            : internal/app quic-go cli | internal/devcert
 
 cmd/moq                   : internal/app |
 cmd/moq-api               : api api/redisstore internal/app internal/metrics cli client_golang | miniredis transport/moqt
 cmd/moq-bench             : bench internal/app internal/trust transport transport/moqt cli |
-cmd/moq-clock             : clock transport transport/moqt internal/app internal/trust cli | internal/devcert
-cmd/moq-dir               : dir transport transport/moqt internal/app internal/devcert internal/metrics quic-go cli client_golang | internal/trust
-cmd/moq-pub               : pub pub/clip pub/fmp4 transport transport/moqt internal/app internal/trust cli | internal/devcert
-cmd/moq-relay             : relay relay/cache api transport transport/moqt web internal/app internal/devcert internal/metrics internal/site internal/trust cli client_golang | internal/netsim
-cmd/moq-sub               : sub transport transport/moqt internal/app internal/trust cli | internal/devcert
+cmd/moq-clock             : clock transport transport/moqt internal/app internal/trace internal/trust cli | internal/devcert
+cmd/moq-dir               : dir transport transport/moqt internal/app internal/devcert internal/metrics internal/trace quic-go cli client_golang | internal/trust
+cmd/moq-pub               : pub pub/clip pub/fmp4 transport transport/moqt internal/app internal/trace internal/trust cli | internal/devcert
+cmd/moq-relay             : relay relay/cache api transport transport/moqt web internal/app internal/devcert internal/metrics internal/site internal/trace internal/trust cli client_golang | internal/netsim
+cmd/moq-sub               : sub transport transport/moqt internal/app internal/trace internal/trust cli | internal/devcert
 
 bench                     : transport transport/moqt internal/netsim internal/devcert quic-go sys | transport/transporttest
 web                       : |

@@ -64,7 +64,7 @@ const (
 )
 
 // Dir is a directory that traces are written to. Its methods may be called
-// concurrently.
+// concurrently. A nil *Dir traces nothing.
 type Dir struct {
 	cfg     Config
 	log     *slog.Logger
@@ -122,6 +122,9 @@ func Open(c Config) (*Dir, error) {
 // It has the form of quic.Config's Tracer, and does not touch the disk. An id that
 // is empty is replaced by a random one.
 func (d *Dir) Trace(_ context.Context, isClient bool, id quic.ConnectionID) qlogwriter.Trace {
+	if d == nil {
+		return nil
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.closed {
@@ -151,6 +154,9 @@ func (d *Dir) Trace(_ context.Context, isClient bool, id quic.ConnectionID) qlog
 
 // Stats returns the figures of d.
 func (d *Dir) Stats() Stats {
+	if d == nil {
+		return Stats{}
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.stats
@@ -159,6 +165,9 @@ func (d *Dir) Stats() Stats {
 // Close ends all traces and waits until they are on disk. Events that come later
 // are dropped.
 func (d *Dir) Close() error {
+	if d == nil {
+		return nil
+	}
 	d.mu.Lock()
 	was := d.closed
 	d.closed = true
