@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/tributary-live/tributary/transport"
@@ -107,6 +108,10 @@ func (r *Relay) publishersLocked(ns moqt.Namespace) []*announcement {
 }
 
 func (p *peer) serveWatch(req *transport.WatchRequest) {
+	if most := p.r.cfg.MaxMatches; len(p.r.live.List(req.Prefix, most+1)) > most {
+		req.Reject(moqt.RequestNamespaceTooLarge, fmt.Sprintf("more than %d namespaces are live under the prefix; ask for a longer one", most))
+		return
+	}
 	out, err := req.Accept()
 	if err != nil {
 		return

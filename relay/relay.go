@@ -66,9 +66,14 @@ type Config struct {
 	// MaxNamespaces is how many namespaces one session may announce. If zero,
 	// it is 1000.
 	MaxNamespaces int
-	// MaxSubscriptions is how many subscriptions one session may have. If zero,
-	// it is 500.
+	// MaxSubscriptions is how many subscriptions one session may have, those that
+	// wait for a publisher and those that SUBSCRIBE_TRACKS makes among them. If
+	// zero, it is 500.
 	MaxSubscriptions int
+	// MaxMatches is how many namespaces may be live under the prefix of a
+	// SUBSCRIBE_NAMESPACE when it comes. If zero, it is 10,000; a shorter prefix is
+	// refused with NAMESPACE_TOO_LARGE.
+	MaxMatches int
 	// MaxSources is how many publishers of one track are heard. If zero, it is 4.
 	MaxSources int
 	// Logger gets what the relay has to say. If nil, nothing is logged.
@@ -91,6 +96,7 @@ func (c Config) withDefaults() Config {
 	}
 	def(&c.MaxNamespaces, 1000)
 	def(&c.MaxSubscriptions, 500)
+	def(&c.MaxMatches, 10_000)
 	def(&c.MaxSources, 4)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

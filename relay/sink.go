@@ -87,6 +87,12 @@ func (t *track) publishTo(in *interest) {
 	if over {
 		return
 	}
+	if int(in.p.subs.Add(1)) > t.r.cfg.MaxSubscriptions {
+		in.p.subs.Add(-1)
+		in.req.Skip(t.name)
+		return
+	}
+	defer in.p.subs.Add(-1)
 	u, err := t.r.hold(t.name)
 	if err != nil {
 		return
