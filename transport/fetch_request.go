@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"github.com/tributary-live/tributary/transport/moqt"
@@ -125,6 +126,7 @@ type FetchInfo struct {
 type FetchWriter struct {
 	rs   *requestStream
 	st   SendStream
+	pub  atomic.Uint32 // publisher priority of the objects it is at
 	enc  wire.FetchEncoder
 	stop func() bool // takes back that the request's end resets the stream
 }
@@ -146,8 +148,10 @@ func (r *FetchRequest) Accept(i FetchInfo) (*FetchWriter, error) {
 		rs.abort(moqt.StreamInternalError, err)
 		return nil, err
 	}
-	st.SetPriority(s.sched.fetchLevel(r.Priority), true)
-	w := &FetchWriter{rs: rs, st: st, enc: s.profile.FetchEncoder(r.Order)}
+	w := &FetchWriter{rs: rs, enc: s.profile.FetchEncoder(r.Order)}
+	w.pub.Store(uint32(moqt.DefaultPriority))
+	w.st = s.sched.add(st, func() schedKey { return fetchKey(rs.id, r.Priority, moqt.Priority(w.pub.Load())) })
+	st = w.st
 	w.stop = context.AfterFunc(rs.ctx, func() { st.CancelWrite(moqt.StreamCancelled) })
 	s.trace.fetch(qlog.Created, st, rs.id)
 	if err := w.write(s.profile.AppendFetchHeader(nil, &wire.FetchHeader{RequestID: rs.id})); err != nil {
@@ -161,6 +165,9 @@ func (r *FetchRequest) Accept(i FetchInfo) (*FetchWriter, error) {
 // WriteObject sends o, which must follow the one before in the order asked for.
 // o.Payload is not kept. Status objects are not sent in a fetch.
 func (w *FetchWriter) WriteObject(o moqt.Object) error {
+	if w.pub.Swap(uint32(o.Priority)) != uint32(o.Priority) {
+		w.rs.s.sched.rekey()
+	}
 	buf := scratch.Get().(*[]byte)
 	defer scratch.Put(buf)
 	b, err := w.record((*buf)[:0], wire.FetchObject{Location: o.Location, Subgroup: o.Subgroup, Datagram: o.Datagram,

@@ -1,13 +1,14 @@
 package transport
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tributary-live/tributary/transport/moqt"
-	"github.com/tributary-live/tributary/transport/wire"
 )
 
 // rankedStream takes note of the priority it is given.
@@ -16,12 +17,15 @@ type rankedStream struct {
 	name string
 	rank string
 	sets int
+
+	t      *TrackWriter
+	placed *schedStream
 }
 
 func (s *rankedStream) SetPriority(urgency int8, incremental bool) {
 	s.rank = fmt.Sprint(urgency)
-	if incremental {
-		s.rank += "i"
+	if !incremental {
+		s.rank += " to the end"
 	}
 	s.sets++
 }
@@ -34,6 +38,7 @@ type ranked struct {
 	order    moqt.GroupOrder
 	group    uint64
 	subgroup uint64
+	fill     moqt.GroupOrder // if set, it is a fill of the subscription
 }
 
 // place puts streams into s and returns them.
@@ -46,18 +51,28 @@ func place(s *sched, streams []ranked) []*rankedStream {
 			t = &TrackWriter{alias: r.track, state: SubscriptionState{Priority: r.sub, Order: r.order}}
 			tracks[r.track] = t
 		}
-		st := &rankedStream{name: fmt.Sprintf("%d:%d/%d", r.track, r.group, r.subgroup)}
-		s.add(&SubgroupWriter{t: t, header: wire.SubgroupHeader{Subgroup: moqt.Subgroup{Group: r.group, ID: r.subgroup, Priority: r.pub}}}, st)
+		st := &rankedStream{name: fmt.Sprintf("%d:%d/%d", r.track, r.group, r.subgroup), t: t}
+		sg := moqt.Subgroup{Group: r.group, ID: r.subgroup, Priority: r.pub}
+		st.placed = s.add(st, func() schedKey {
+			if r.fill != moqt.OrderDefault {
+				return t.fillKey(r.sub, r.pub, r.fill, r.group)
+			}
+			return t.subgroupKey(&sg)
+		})
 		placed = append(placed, st)
 	}
 	return placed
 }
 
-// ranks prints the urgency of each stream, and i where it shares it by turns.
+// ranks prints the urgency of each stream, and g where it has to pass the gate.
 func ranks(streams []*rankedStream) string {
 	var s []string
 	for _, st := range streams {
-		s = append(s, st.name+"="+st.rank)
+		rank := st.name + "=" + st.rank
+		if st.placed.last.Load() {
+			rank += "g"
+		}
+		s = append(s, rank)
 	}
 	return strings.Join(s, " ")
 }
@@ -71,20 +86,26 @@ func TestRanks(t *testing.T) {
 		streams []ranked
 		want    string
 	}{
-		{"one stream", []ranked{{1, 128, 128, asc, 0, 0}}, "1:0/0=1i"},
-		{"tracks of equal priority move together", []ranked{{1, 128, 128, asc, 0, 0}, {2, 128, 128, asc, 9, 0}}, "1:0/0=1i 2:9/0=1i"},
-		{"subscriber priority", []ranked{{1, 200, 128, asc, 0, 0}, {2, 10, 128, asc, 0, 0}, {3, 100, 128, asc, 0, 0}}, "1:0/0=3i 2:0/0=1i 3:0/0=2i"},
-		{"publisher priority", []ranked{{1, 128, 9, asc, 0, 0}, {1, 128, 1, asc, 0, 1}}, "1:0/0=2i 1:0/1=1i"},
-		{"subscriber before publisher priority", []ranked{{1, 1, 255, asc, 0, 0}, {2, 2, 0, asc, 0, 0}}, "1:0/0=1i 2:0/0=2i"},
-		{"groups ascending", []ranked{{1, 128, 128, asc, 7, 0}, {1, 128, 128, asc, 5, 0}, {1, 128, 128, asc, 6, 0}}, "1:7/0=2 1:5/0=1i 1:6/0=2"},
-		{"groups descending", []ranked{{1, 128, 128, desc, 7, 0}, {1, 128, 128, desc, 5, 0}, {1, 128, 128, desc, 6, 0}}, "1:7/0=1i 1:5/0=2 1:6/0=2"},
-		{"subgroups of one group", []ranked{{1, 128, 128, desc, 7, 2}, {1, 128, 128, desc, 7, 0}}, "1:7/2=2 1:7/0=1i"},
-		{"publisher priority before group order", []ranked{{1, 128, 5, asc, 1, 0}, {1, 128, 4, asc, 2, 0}}, "1:1/0=2i 1:2/0=1i"},
-		{"older groups of all tracks come behind the heads", []ranked{{1, 128, 128, asc, 1, 0}, {1, 128, 128, asc, 2, 0}, {2, 128, 128, asc, 1, 0}, {3, 129, 128, asc, 1, 0}},
-			"1:1/0=1i 1:2/0=2 2:1/0=1i 3:1/0=3i"},
-		{"more priorities than levels", []ranked{{1, 1, 0, asc, 0, 0}, {2, 2, 0, asc, 0, 0}, {3, 3, 0, asc, 0, 0}, {4, 4, 0, asc, 0, 0}, {5, 5, 0, asc, 0, 0},
-			{6, 6, 0, asc, 0, 0}, {7, 7, 0, asc, 0, 0}, {8, 8, 0, asc, 0, 0}, {8, 8, 0, asc, 1, 0}},
-			"1:0/0=1i 2:0/0=2i 3:0/0=3i 4:0/0=4i 5:0/0=5i 6:0/0=6i 7:0/0=7i 8:0/0=7i 8:1/0=7"},
+		{"one stream", []ranked{{1, 128, 128, asc, 0, 0, 0}}, "1:0/0=1"},
+		{"tracks of equal priority move together", []ranked{{1, 128, 128, asc, 0, 0, 0}, {2, 128, 128, asc, 9, 0, 0}}, "1:0/0=1 2:9/0=1"},
+		{"subscriber priority", []ranked{{1, 200, 128, asc, 0, 0, 0}, {2, 10, 128, asc, 0, 0, 0}, {3, 100, 128, asc, 0, 0, 0}}, "1:0/0=3 2:0/0=1 3:0/0=2"},
+		{"publisher priority", []ranked{{1, 128, 9, asc, 0, 0, 0}, {1, 128, 1, asc, 0, 1, 0}}, "1:0/0=2 1:0/1=1"},
+		{"subscriber before publisher priority", []ranked{{1, 1, 255, asc, 0, 0, 0}, {2, 2, 0, asc, 0, 0, 0}}, "1:0/0=1 2:0/0=2"},
+		{"groups ascending", []ranked{{1, 128, 128, asc, 7, 0, 0}, {1, 128, 128, asc, 5, 0, 0}, {1, 128, 128, asc, 6, 0, 0}}, "1:7/0=3 1:5/0=1 1:6/0=2"},
+		{"groups descending", []ranked{{1, 128, 128, desc, 7, 0, 0}, {1, 128, 128, desc, 5, 0, 0}, {1, 128, 128, desc, 6, 0, 0}}, "1:7/0=1 1:5/0=3 1:6/0=2"},
+		{"subgroups of one group", []ranked{{1, 128, 128, desc, 7, 2, 0}, {1, 128, 128, desc, 7, 0, 0}}, "1:7/2=2 1:7/0=1"},
+		{"publisher priority before group order", []ranked{{1, 128, 5, asc, 1, 0, 0}, {1, 128, 4, asc, 2, 0, 0}}, "1:1/0=2 1:2/0=1"},
+		{"older groups of all tracks come behind the heads", []ranked{{1, 128, 128, asc, 1, 0, 0}, {1, 128, 128, asc, 2, 0, 0}, {2, 128, 128, asc, 1, 0, 0}, {3, 129, 128, asc, 1, 0, 0}},
+			"1:1/0=1 1:2/0=2 2:1/0=1 3:1/0=3"},
+		{"a fill before its group", []ranked{{1, 128, 128, asc, 4, 0, 0}, {1, 128, 128, asc, 5, 0, 0}, {1, 128, 128, asc, 4, 0, asc}}, "1:4/0=2 1:5/0=3 1:4/0=1"},
+		{"a fill behind an earlier group", []ranked{{1, 128, 128, desc, 5, 0, 0}, {1, 128, 128, desc, 4, 0, desc}}, "1:5/0=1 1:4/0=2"},
+		{"a fill in another order", []ranked{{1, 128, 128, asc, 5, 0, 0}, {1, 128, 128, asc, 4, 0, desc}}, "1:5/0=1 1:4/0=2"},
+		{"as many ranks as levels", []ranked{{1, 1, 0, asc, 0, 0, 0}, {2, 2, 0, asc, 0, 0, 0}, {3, 3, 0, asc, 0, 0, 0}, {4, 4, 0, asc, 0, 0, 0}, {5, 5, 0, asc, 0, 0, 0},
+			{6, 6, 0, asc, 0, 0, 0}, {7, 7, 0, asc, 0, 0, 0}, {8, 7, 0, asc, 0, 0, 0}},
+			"1:0/0=1 2:0/0=2 3:0/0=3 4:0/0=4 5:0/0=5 6:0/0=6 7:0/0=7 8:0/0=7"},
+		{"more ranks than levels", []ranked{{1, 1, 0, asc, 0, 0, 0}, {2, 2, 0, asc, 0, 0, 0}, {3, 3, 0, asc, 0, 0, 0}, {4, 4, 0, asc, 0, 0, 0}, {5, 5, 0, asc, 0, 0, 0},
+			{6, 6, 0, asc, 0, 0, 0}, {7, 7, 0, asc, 0, 0, 0}, {8, 8, 0, asc, 0, 0, 0}, {8, 8, 0, asc, 1, 0, 0}},
+			"1:0/0=1 2:0/0=2 3:0/0=3 4:0/0=4 5:0/0=5 6:0/0=6 7:0/0=7g 8:0/0=7g 8:1/0=7g"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := sched{first: levelData}
@@ -107,44 +128,84 @@ func TestRanks(t *testing.T) {
 // TestRanksBesideWebTransport keeps data behind QUIC's default of 3.
 func TestRanksBesideWebTransport(t *testing.T) {
 	s := sched{first: levelWebTransport}
-	streams := place(&s, []ranked{{1, 1, 0, moqt.Ascending, 0, 0}, {1, 1, 0, moqt.Ascending, 1, 0}, {2, 2, 0, moqt.Ascending, 0, 0}, {3, 3, 0, moqt.Ascending, 0, 0}, {4, 4, 0, moqt.Ascending, 0, 0}})
-	if got, want := ranks(streams), "1:0/0=4i 1:1/0=5 2:0/0=6i 3:0/0=7i 4:0/0=7i"; got != want {
+	streams := place(&s, []ranked{{1, 1, 0, moqt.Ascending, 0, 0, 0}, {1, 1, 0, moqt.Ascending, 1, 0, 0}, {2, 2, 0, moqt.Ascending, 0, 0, 0}, {3, 3, 0, moqt.Ascending, 0, 0, 0}, {4, 4, 0, moqt.Ascending, 0, 0, 0}})
+	if got, want := ranks(streams), "1:0/0=4 1:1/0=5 2:0/0=6 3:0/0=7g 4:0/0=7g"; got != want {
 		t.Errorf("ranks = %s, want %s", got, want)
-	}
-	if a, b := s.fetchLevel(moqt.DefaultPriority), s.fetchLevel(200); a != 4 || b != 7 {
-		t.Errorf("fetchLevel() = %d and %d, want 4 and 7", a, b)
 	}
 }
 
 func TestRanksChange(t *testing.T) {
 	s := sched{first: levelData}
-	streams := place(&s, []ranked{{1, 128, 128, moqt.Ascending, 1, 0}, {1, 128, 128, moqt.Ascending, 2, 0}, {1, 128, 128, moqt.Ascending, 3, 0}, {2, 200, 128, moqt.Ascending, 1, 0}})
+	streams := place(&s, []ranked{{1, 128, 128, moqt.Ascending, 1, 0, 0}, {1, 128, 128, moqt.Ascending, 2, 0, 0}, {1, 128, 128, moqt.Ascending, 3, 0, 0}, {2, 200, 128, moqt.Ascending, 1, 0, 0}})
 	check := func(when, want string) {
 		t.Helper()
 		if got := ranks(streams); got != want {
 			t.Errorf("%s: ranks = %s, want %s", when, got, want)
 		}
 	}
-	check("at first", "1:1/0=1i 1:2/0=2 1:3/0=2 2:1/0=3i")
-	s.remove(streams[0])
-	s.remove(streams[0])
+	check("at first", "1:1/0=1 1:2/0=2 1:3/0=3 2:1/0=4")
+	s.remove(streams[0].placed)
+	s.remove(streams[0].placed)
 	streams = streams[1:]
-	check("when the head has ended", "1:2/0=1i 1:3/0=2 2:1/0=3i")
-	two := s.active[2].w.t
-	two.state.Priority = 1
-	s.rekey(two)
-	check("when the second track is preferred", "1:2/0=2i 1:3/0=3 2:1/0=1i")
+	check("when the head has ended", "1:2/0=1 1:3/0=2 2:1/0=3")
+	streams[2].t.state.Priority = 1
+	s.rekey()
+	check("when the second track is preferred", "1:2/0=2 1:3/0=3 2:1/0=1")
 	sets := streams[2].sets
 	for range 10 {
-		s.rekey(two)
+		s.rekey()
 	}
 	if streams[2].sets != sets {
 		t.Error("a priority that stays is set again")
 	}
 	for _, st := range streams {
-		s.remove(st)
+		s.remove(st.placed)
 	}
 	if len(s.active) != 0 {
 		t.Errorf("%d streams are left", len(s.active))
+	}
+}
+
+// nullStream takes everything at once.
+type nullStream struct{ SendStream }
+
+func (nullStream) Write(p []byte) (int, error)      { return len(p), nil }
+func (nullStream) SetPriority(int8, bool)           {}
+func (nullStream) CancelWrite(moqt.StreamCode)      {}
+func (nullStream) Context() context.Context         { return context.Background() }
+func (nullStream) SetWriteDeadline(time.Time) error { return nil }
+
+// BenchmarkSched measures what the order costs an object, and a stream.
+func BenchmarkSched(b *testing.B) {
+	// with returns a session's order with n streams, each of a rank of its own.
+	with := func(n int) (*sched, []*schedStream) {
+		s := &sched{first: levelData}
+		var streams []*schedStream
+		for i := range n {
+			streams = append(streams, s.add(nullStream{}, func() schedKey { return schedKey{sub: moqt.Priority(i)} }))
+		}
+		return s, streams
+	}
+	object := make([]byte, 8<<10)
+	for _, n := range []int{1, 7, 100} {
+		b.Run(fmt.Sprintf("object/%d-ranks", n), func(b *testing.B) {
+			_, streams := with(n)
+			last := streams[n-1]
+			last.Write(object)
+			b.ReportAllocs()
+			for b.Loop() {
+				last.Write(object)
+			}
+		})
+	}
+	for _, n := range []int{3, 100, 1000} {
+		b.Run(fmt.Sprintf("stream/beside-%d", n), func(b *testing.B) {
+			s, _ := with(n)
+			key := func() schedKey { return schedKey{sub: 255, track: 1} }
+			b.ReportAllocs()
+			for b.Loop() {
+				s.remove(s.add(nullStream{}, key))
+			}
+		})
 	}
 }

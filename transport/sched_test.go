@@ -1,6 +1,8 @@
 package transport_test
 
 import (
+	"fmt"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -103,4 +105,95 @@ func urgent(t *testing.T, c, s *transport.Session, sub, pub moqt.Priority) time.
 		t.Fatalf("ReadObject() = %d bytes, %v", len(o.Payload), err)
 	}
 	return time.Since(start)
+}
+
+// TestSendOrder has twelve streams of one session, more than there are levels,
+// all with something to send at once, and looks at the order in which that
+// arrives.
+func TestSendOrder(t *testing.T) {
+	const n = 12
+	type stream struct {
+		track    int
+		sub, pub moqt.Priority
+		group    uint64
+		subgroup uint64
+	}
+	prio := func(i int) moqt.Priority { return moqt.Priority(10 + i) }
+	for _, tt := range []struct {
+		name   string
+		order  moqt.GroupOrder
+		stream func(i int) stream // that is to come as number i
+	}{
+		{"subscriber priority", moqt.Ascending, func(i int) stream { return stream{track: i, sub: prio(i), pub: prio(n - i)} }},
+		{"publisher priority", moqt.Ascending, func(i int) stream { return stream{sub: 9, pub: prio(i), group: uint64(n - i)} }},
+		{"groups ascending", moqt.Ascending, func(i int) stream { return stream{sub: 9, pub: 9, group: uint64(i), subgroup: uint64(n - i)} }},
+		{"groups descending", moqt.Descending, func(i int) stream { return stream{sub: 9, pub: 9, group: uint64(n - i), subgroup: uint64(n - i)} }},
+		{"subgroups", moqt.Descending, func(i int) stream { return stream{sub: 9, pub: 9, group: 5, subgroup: uint64(i)} }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			overSlow(t, func(t *testing.T, link *netsim.Link, c, s *transport.Session) {
+				link.Set(netsim.Queue(16 << 20)) // what is lost comes later, whatever its priority
+				arrived := make(chan int, n)
+				writers := make(map[int]*transport.TrackWriter)
+				var outs [n]*transport.SubgroupWriter
+				for k := range n {
+					i := k * 7 % n // opened in an order of their own
+					st := tt.stream(i)
+					w := writers[st.track]
+					if w == nil {
+						o := &transport.SubscribeOptions{Priority: &st.sub, Order: tt.order, Filter: moqt.Filter{Kind: moqt.FilterAbsoluteStart}}
+						name := moqt.NS("a").Track(fmt.Sprint(st.track))
+						wait := async(func() (*transport.TrackReader, error) { return c.Subscribe(t.Context(), name, o) })
+						var err error
+						if w, err = accept[*transport.SubscribeRequest](t, s).Accept(nil); err != nil {
+							t.Fatal(err)
+						}
+						r, err := wait()
+						if err != nil {
+							t.Fatal(err)
+						}
+						writers[st.track] = w
+						go func() {
+							for {
+								sg, err := r.AcceptSubgroup(t.Context())
+								if err != nil {
+									return
+								}
+								go func() {
+									for {
+										o, err := sg.ReadObject()
+										if err != nil {
+											return
+										}
+										if o.Object == 1 {
+											arrived <- int(o.Payload[0])
+										}
+									}
+								}()
+							}
+						}()
+					}
+					outs[i] = open(t, w, moqt.Subgroup{Group: st.group, ID: st.subgroup, Priority: st.pub, First: true})
+					put(t, outs[i], 0)
+				}
+				time.Sleep(time.Second) // the link is idle
+				for k := range n {
+					i := k * 5 % n
+					go func() {
+						payload := make([]byte, 40<<10)
+						payload[0] = byte(i)
+						outs[i].WriteObject(moqt.Object{Location: at(0, 1), Payload: payload})
+						outs[i].Close()
+					}()
+				}
+				var got, want []int
+				for i := range n {
+					got, want = append(got, <-arrived), append(want, i)
+				}
+				if !slices.Equal(got, want) {
+					t.Errorf("objects arrived in the order %v", got)
+				}
+			})
+		})
+	}
 }

@@ -238,13 +238,14 @@ func (w *SubgroupWriter) openStream(first bool, deadline time.Time) (SendStream,
 		})
 		defer late.Stop()
 	}
-	st, err := t.s.conn.OpenUniStream(ctx)
+	opened, err := t.s.conn.OpenUniStream(ctx)
 	if err != nil {
 		t.mu.Lock()
 		end := w.end
 		t.mu.Unlock()
 		return nil, t.rs.endOf(cmp.Or(end, err))
 	}
+	st := t.s.sched.add(opened, func() schedKey { return t.subgroupKey(&w.header.Subgroup) })
 	t.mu.Lock()
 	end := w.end
 	wanted := end == nil && t.state.Forward && !t.closed
@@ -260,11 +261,6 @@ func (w *SubgroupWriter) openStream(first bool, deadline time.Time) (SendStream,
 		}
 		return nil, end
 	}
-	t.s.sched.add(w, st)
-	if !w.on(st) { // reset before sched knew of it
-		t.s.sched.remove(st)
-		return nil, nil
-	}
 	header := w.header
 	header.First = first
 	t.s.trace.subgroup(qlog.Created, st, header)
@@ -273,13 +269,6 @@ func (w *SubgroupWriter) openStream(first bool, deadline time.Time) (SendStream,
 	}
 	st.SetReliableBoundary() // so that the subscriber can count the stream if it is reset
 	return st, nil
-}
-
-// on reports whether objects go to st.
-func (w *SubgroupWriter) on(st SendStream) bool {
-	w.t.mu.Lock()
-	defer w.t.mu.Unlock()
-	return w.st == st
 }
 
 // write writes p to st. That it was reset here, because the subscriber does not
@@ -301,7 +290,6 @@ func (w *SubgroupWriter) write(st SendStream, p []byte) error {
 	case cut:
 		return nil
 	}
-	w.t.s.sched.remove(st)
 	return w.t.rs.endOf(err)
 }
 
@@ -314,7 +302,6 @@ func (w *SubgroupWriter) cut() {
 	w.st = nil
 	w.t.mu.Unlock()
 	if st != nil {
-		w.t.s.sched.remove(st)
 		st.CancelWrite(moqt.StreamCancelled)
 	}
 }
@@ -362,8 +349,5 @@ func (w *SubgroupWriter) finish(why error) (st SendStream, ok bool) {
 		w.late.Stop()
 	}
 	t.mu.Unlock()
-	if st != nil {
-		t.s.sched.remove(st)
-	}
 	return st, true
 }

@@ -284,7 +284,7 @@ func (t *TrackWriter) updated(m *wire.RequestUpdate) error {
 	if lowered {
 		t.each((*SubgroupWriter).cut)
 	}
-	t.s.sched.rekey(t)
+	t.s.sched.rekey()
 	select {
 	case t.changed <- struct{}{}:
 	default:
