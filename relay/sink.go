@@ -284,8 +284,11 @@ func (k *sink) sendRun(o *outCtx, c *cache.Cursor) (again bool, err error) {
 			complete() // long ago, perhaps
 			return false, w.Close()
 		case errors.Is(err, cache.ErrGap):
-			w.Cancel(moqt.StreamCancelled)
+			w.Break(moqt.StreamCancelled)
 			return true, nil
+		case errors.Is(err, cache.ErrReset): // what there is of the subgroup is owed
+			w.Break(moqt.StreamCancelled)
+			return false, err
 		case err != nil:
 			w.Cancel(moqt.StreamCancelled)
 			return false, err

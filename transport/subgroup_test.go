@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"reflect"
 	"testing"
 	"testing/synctest"
@@ -313,6 +314,29 @@ func TestResetStreamsAreCounted(t *testing.T) {
 		}
 		if d := time.Since(start); d > 500*time.Millisecond {
 			t.Errorf("the track ended after %v", d)
+		}
+	})
+}
+
+// TestBreakSubgroup resets streams that cannot go on: what was written arrives
+// first.
+func TestBreakSubgroup(t *testing.T) {
+	over(t, func(t *testing.T, a, b transport.Conn) {
+		c, s := setup(t, a, b, nil, nil)
+		r, w := subscribed(t, c, s, nil, nil)
+		for g := range uint64(5) {
+			out := open(t, w, moqt.Subgroup{Group: g})
+			put(t, out, 0, 1)
+			out.Break(moqt.StreamCancelled)
+			out.Break(moqt.StreamInternalError) // the first counts
+		}
+		for range 5 {
+			in := next(t, r)
+			ids, err := rest(t, in)
+			wantStream(t, "end of a stream", err, moqt.StreamCancelled)
+			if !slices.Equal(ids, []uint64{0, 1}) {
+				t.Errorf("group %d has objects %v, want those written before Break", in.Header().Group, ids)
+			}
 		}
 	})
 }

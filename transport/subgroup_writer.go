@@ -330,6 +330,16 @@ func (w *SubgroupWriter) Cancel(code moqt.StreamCode) {
 	}
 }
 
+// Break is Cancel for a subgroup that cannot go on although nothing of it is
+// unwanted: what was written before still reaches the subscriber, where both
+// ends can reset a stream with partial delivery (RESET_STREAM_AT).
+func (w *SubgroupWriter) Break(code moqt.StreamCode) {
+	if st, ok := w.finish(&StreamError{Code: code}); ok && st != nil {
+		st.SetReliableBoundary()
+		st.CancelWrite(code)
+	}
+}
+
 // finish takes w out of the tables and returns its stream, if it had not ended
 // before.
 func (w *SubgroupWriter) finish(why error) (st SendStream, ok bool) {

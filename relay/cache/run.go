@@ -42,13 +42,14 @@ const (
 
 func (r *run) ended() bool { return r.state.Load() != runOpen }
 
-// follows reports whether o is the next object after r's tail: its id is the
-// next one, or what is between is known not to be in the subgroup, by o's own
-// PRIOR_OBJECT_ID_GAP or because a stream had nothing between.
+// follows reports whether o, which is in the cache, is the next object after r's
+// tail: its id is the next one, or what is between is known not to be in the
+// subgroup, by o's own PRIOR_OBJECT_ID_GAP, because a stream had nothing between,
+// or because it is in other subgroups.
 func (r *run) follows(o *Object, prev uint64, had bool) bool {
 	tail := r.tail.id()
 	return !r.ended() && r.tail.complete() &&
-		(o.id() == tail+1 || o.covers(tail+1) || had && prev <= tail)
+		(o.id() == tail+1 || o.covers(tail+1) || had && prev <= tail || r.sg.elsewhere(tail, o))
 }
 
 func (r *run) push(o *Object) {

@@ -59,6 +59,51 @@ func TestGapIsProvenByTheObject(t *testing.T) {
 	wantRead(t, cursor(t, all(tr)), "[0 1 5]", nil)
 }
 
+// Subgroups whose ids take turns are joined in the middle: what a stream leaves
+// out is in the other subgroup, so its first object follows the head that came
+// by FETCH, and its end is the end for whoever asked for the rest.
+func TestGapIsProvenByAnotherSubgroup(t *testing.T) {
+	tr := NewTrack(Options{})
+	defer tr.Close()
+	s := tr.Source()
+	heads := [2]*Writer{openWith(t, s, moqt.Subgroup{First: true}), openWith(t, s, moqt.Subgroup{ID: 1, First: true})}
+	put(t, heads[0], true, 0)
+	put(t, heads[1], true, 1)
+	late := tr.Reader(loc(0, 2), LastGroup)
+	rests := [2]*Writer{openWith(t, s, moqt.Subgroup{}), openWith(t, s, moqt.Subgroup{ID: 1})}
+	for i, w := range rests {
+		put(t, w, true, 2+uint64(i))
+		heads[i].Abort()
+		finish(t, w)
+	}
+	wantRead(t, cursor(t, late), "[2]", io.EOF)
+	wantRead(t, cursor(t, late), "[3]", io.EOF)
+	r := all(tr)
+	wantRead(t, cursor(t, r), "[0 2]", io.EOF)
+	wantRead(t, cursor(t, r), "[1 3]", io.EOF)
+	if c := tryCursor(t, r); c != nil {
+		t.Errorf("a third run with header %+v, want two", c.Header())
+	}
+}
+
+// The object between may come last. Then there are two runs, but the end of the
+// second is one for whoever has not asked for what is between.
+func TestEndIsProvenByAnotherSubgroup(t *testing.T) {
+	tr := NewTrack(Options{})
+	defer tr.Close()
+	s := tr.Source()
+	head := openWith(t, s, moqt.Subgroup{ID: 1, First: true})
+	put(t, head, true, 1)
+	rest := openWith(t, s, moqt.Subgroup{ID: 1})
+	put(t, rest, true, 3)
+	head.Abort()
+	put(t, openWith(t, s, moqt.Subgroup{}), true, 2)
+	late := tr.Reader(loc(0, 2), LastGroup)
+	finish(t, rest)
+	wantRead(t, cursor(t, late), "[3]", io.EOF)
+	wantRead(t, cursor(t, late), "[2]", nil)
+}
+
 // A publishes from the start and is slower than B, which joins in the middle.
 func TestJoiningSourceIsHeldUntilTheGapIsFilled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -179,9 +179,8 @@ func (sg *subgroup) finish(r *run, sealed bool) {
 	// lie for those subscribers who asked for it: see [Cursor.Next].
 	low := r.head.Load()
 	for low.id() > sg.lowest {
-		id := low.id() - 1 - min(low.gap, low.id()-1)
-		_, o := sg.group.find(id)
-		if o == nil || o.Meta.Datagram || o.Meta.Subgroup != sg.head.ID || !o.complete() {
+		o := sg.before(low)
+		if o == nil || !o.complete() {
 			break
 		}
 		low = o
@@ -197,6 +196,35 @@ func (sg *subgroup) finish(r *run, sealed bool) {
 		state = runFINGroup
 	}
 	sg.end(r, state)
+}
+
+// elsewhere reports whether all ids between tail and o are known not to be in
+// the subgroup, because they are in others or do not exist.
+func (sg *subgroup) elsewhere(tail uint64, o *Object) bool {
+	before := sg.before(o)
+	return before != nil && before.id() == tail
+}
+
+// maxBetween is how many objects of other subgroups are looked through for the
+// one before. It bounds what a publisher of scattered objects can cost.
+const maxBetween = 64
+
+// before returns the object before o in the subgroup, or nil if it is not known:
+// objects of other subgroups and gaps may be between, but no id of which nobody
+// knows where it belongs.
+func (sg *subgroup) before(o *Object) *Object {
+	i, _ := sg.group.find(o.id())
+	for low := max(0, i-maxBetween); i > low && o.gap < o.id(); {
+		id := o.id() - 1 - o.gap
+		i--
+		if o = sg.group.index[i]; o.id() != id {
+			return nil
+		}
+		if !o.Meta.Datagram && o.Meta.Subgroup == sg.head.ID {
+			return o
+		}
+	}
+	return nil
 }
 
 // end ends r for all who read it.
