@@ -2,7 +2,7 @@
 
 GO      ?= go
 BIN     := bin
-COMMANDS := moq moq-relay moq-pub moq-sub moq-api moq-dir moq-clock moq-bench
+COMMANDS := moq moq-relay moq-pub moq-sub moq-api moq-dir moq-clock moq-bench moq-interop-client
 
 .PHONY: help build run compose test unit lint web e2e drills interop fuzz clean
 help: ## list the targets

@@ -38,7 +38,7 @@ func Main(a *cli.App) {
 
 // Run runs a with args, of which the first is the program's name, and returns
 // the exit code: 0, 1 after an error, 2 when the command line or the
-// configuration is at fault. The error goes to stderr as one line,
+// configuration is at fault, or that of a [cli.ExitCoder]. The error goes to stderr as one line,
 // "name: sentence". An Action that returns because ctx ended has succeeded.
 //
 // Run completes a before it starts it:
@@ -57,8 +57,12 @@ func Run(ctx context.Context, a *cli.App, args []string, stderr io.Writer) int {
 		return 0
 	}
 	fmt.Fprintf(stderr, "%s: %s\n", a.Name, sentence(err))
-	if errors.As(err, new(usageError)) {
+	var coder cli.ExitCoder
+	switch {
+	case errors.As(err, new(usageError)):
 		return 2
+	case errors.As(err, &coder):
+		return coder.ExitCode()
 	}
 	return 1
 }

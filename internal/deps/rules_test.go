@@ -47,6 +47,7 @@ cmd/moq-api               : api api/redisstore internal/app internal/metrics cli
 cmd/moq-bench             : bench internal/app internal/trust transport transport/moqt cli |
 cmd/moq-clock             : clock transport transport/moqt internal/app internal/trace internal/trust cli | internal/devcert
 cmd/moq-dir               : dir transport transport/moqt internal/app internal/devcert internal/metrics internal/trace quic-go cli client_golang | internal/trust
+cmd/moq-interop-client    : interop transport/moqt transport/wire internal/app internal/trust cli | internal/devcert relay transport
 cmd/moq-pub               : pub pub/clip pub/fmp4 transport transport/moqt internal/app internal/trace internal/trust cli | internal/devcert
 cmd/moq-relay             : relay relay/cache api transport transport/moqt web internal/app internal/devcert internal/metrics internal/site internal/trace internal/trust cli client_golang | internal/netsim
 cmd/moq-sub               : sub transport transport/moqt internal/app internal/trace internal/trust cli | internal/devcert
@@ -59,7 +60,7 @@ dev/mkcert                : internal/devcert |
 dev/stamp                 : |
 docs                      : | relay relay/cache transport transport/moqt transport/wire internal/app api api/redisstore go-yaml
 e2e                       : | internal/devcert quic-go
-interop                   : transport transport/moqt internal/devcert | relay pub sub
+interop                   : transport transport/moqt transport/wire quic-go | transport/transporttest internal/netsim relay
 `
 
 // never says what a package must not be linked with, by whatever way.
