@@ -6,6 +6,7 @@ import (
 	"io"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/tributary-live/tributary/relay/cache"
 	"github.com/tributary-live/tributary/transport"
@@ -32,15 +33,26 @@ type sink struct {
 // outStream is one downstream subgroup stream.
 type outStream struct {
 	group  uint64
-	newer  int         // groups that began after it, while it was open
-	behind atomic.Bool // it has something that the subscriber does not take
+	newer  int          // groups that began after it, while it was open
+	since  atomic.Int64 // UnixNano from when on there was always something left to send, 0 if there is nothing
 	cancel context.CancelFunc
+}
+
+// behind reports whether the subscriber does not take what there is.
+func (o *outStream) behind(now time.Time) bool {
+	since := o.since.Load()
+	return since != 0 && now.Sub(time.Unix(0, since)) >= patience
 }
 
 // groupsBehind is by how many newer groups a stream may be overtaken while its
 // subscriber does not keep up. The group is given up then: its viewer gains
 // more from the newest one.
 const groupsBehind = 2
+
+// patience is how long a stream must have had something left to send for its
+// subscriber to be one that does not keep up: groups that come in a burst are no
+// reason to give up the first.
+const patience = 100 * time.Millisecond
 
 func (p *peer) serveSubscribe(ctx context.Context, req *transport.SubscribeRequest) {
 	if int(p.subs.Add(1)) > p.r.cfg.MaxSubscriptions {
@@ -219,9 +231,10 @@ func (k *sink) begin(ctx context.Context, group uint64) *outCtx {
 		}
 	}
 	if newest {
+		now := time.Now()
 		for other := range k.streams {
 			other.newer++
-			if other.newer >= groupsBehind && other.behind.Load() {
+			if other.newer >= groupsBehind && other.behind(now) {
 				other.cancel()
 				k.t.r.m.skipped.Inc()
 			}
@@ -278,7 +291,12 @@ func (k *sink) sendRun(o *outCtx, c *cache.Cursor) (again bool, err error) {
 			timed = true
 			timing.Go(complete)
 		}
-		obj, err := c.Next(o.ctx)
+		obj, there := c.TryNext()
+		var err error
+		if !there {
+			o.since.Store(0)
+			obj, err = c.Next(o.ctx)
+		}
 		switch {
 		case err == io.EOF:
 			complete() // long ago, perhaps
@@ -293,12 +311,11 @@ func (k *sink) sendRun(o *outCtx, c *cache.Cursor) (again bool, err error) {
 			w.Cancel(moqt.StreamCancelled)
 			return false, err
 		}
-		o.behind.Store(true)
+		o.since.CompareAndSwap(0, time.Now().UnixNano())
 		if err := k.write(o.ctx, w, obj); err != nil {
 			w.Cancel(moqt.StreamCancelled)
 			return false, err
 		}
-		o.behind.Store(false)
 	}
 }
 
