@@ -4,7 +4,7 @@ GO      ?= go
 BIN     := bin
 COMMANDS := moq moq-relay moq-pub moq-sub moq-api moq-dir moq-clock moq-bench moq-interop-client
 
-.PHONY: help build run compose test unit lint web e2e drills interop fuzz clean
+.PHONY: help build run compose test unit lint web e2e drills interop fuzz bench clean
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
@@ -35,6 +35,14 @@ e2e: build ## whole cluster in real processes: ffmpeg, Redis and Chromium
 
 interop: build ## other people's software against ours
 	$(GO) test -count=1 -timeout 5m ./interop/...
+
+FIGURES := docs/figures
+BENCH   ?=
+bench: build ## measure all of docs/performance.md: an hour and a half on two quiet cores; BENCH=--quick takes minutes
+	$(BIN)/moq-bench session $(if $(BENCH),--runs 3) > $(FIGURES)/session.txt
+	$(BIN)/moq-bench urgent --way direct $(if $(BENCH),--runs 1 --duration 20s) > $(FIGURES)/urgent.txt
+	$(BIN)/moq-bench bars relay $(BENCH) > $(FIGURES)/relay.txt || true
+	$(BIN)/moq-bench plot --out $(FIGURES) --page docs/performance.md $(FIGURES)/session.txt $(FIGURES)/urgent.txt $(FIGURES)/relay.txt
 
 FUZZTIME ?= 30s
 fuzz: ## each fuzz target for FUZZTIME

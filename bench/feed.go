@@ -26,8 +26,11 @@ type objects interface {
 	read(buf []byte) error
 }
 
-// receive counts all objects of f, which have size bytes, until f ends.
+// receive counts all objects of f, which have size bytes, until f ends. If ctx
+// ends before, it closes f.
 func receive(ctx context.Context, f feed, size int, t *tally) {
+	stop := context.AfterFunc(ctx, f.close)
+	defer stop()
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	for {

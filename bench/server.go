@@ -184,12 +184,6 @@ func (s *server) close() {
 	}
 }
 
-// kill ends the process as a crash would.
-func (s *server) kill() {
-	s.cmd.Process.Kill()
-	<-s.done
-}
-
 // writeCertificate writes a self-signed certificate and its key into dir.
 func writeCertificate(dir string) (certFile, keyFile string, err error) {
 	cert, err := certificate()

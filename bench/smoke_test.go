@@ -46,6 +46,9 @@ type line struct {
 
 var barLine = regexp.MustCompile(`^bar  .*\S {2,}(\S.*?) {2,}target (\S.*?) {2,}fails (\S.*?) {2,}(ok|missed|FAIL|-)(  # .*)?$`)
 
+// keyLine tells something of the machine.
+var keyLine = regexp.MustCompile(`^[a-z]+: \S`)
+
 // measure runs moq-bench and returns its lines, and how many bars it printed. Whether
 // a bar was met is a matter of the machine and not of this test.
 func measure(t *testing.T, args ...string) (lines []line, bars int) {
@@ -66,7 +69,7 @@ func measure(t *testing.T, args ...string) (lines []line, bars int) {
 			bars++
 			continue
 		}
-		if strings.HasPrefix(text, "# ") {
+		if keyLine.MatchString(text) {
 			continue
 		}
 		lines = append(lines, parse(t, text))
@@ -160,6 +163,109 @@ func TestUrgent(t *testing.T) {
 	for _, l := range lines {
 		if l.n != 4 {
 			t.Errorf("%s: %d urgent objects, want 4", l.name, l.n)
+		}
+	}
+}
+
+func TestJoin(t *testing.T) {
+	t.Parallel()
+	lines, _ := measure(t, "join", "--joins", "6", "--sessions", "2", "--size", "300")
+	if len(lines) != 2 || lines[0].n != 6 || lines[1].n != 6 {
+		t.Fatalf("%v, want two lines of 6 joins", lines)
+	}
+}
+
+func TestStorm(t *testing.T) {
+	t.Parallel()
+	lines, _ := measure(t, "storm", "--subs", "8", "--within", "50ms", "--rate", "40")
+	if len(lines) != 1 || lines[0].n != 8 {
+		t.Fatalf("%v, want a line of 8 subscribers", lines)
+	}
+	for unit, want := range map[string]float64{"upstream-subscribes": 1, "upstream-copies": 1, "lost": 0, "doubled": 0} {
+		lines[0].want(t, unit, want)
+	}
+}
+
+func TestHandshakes(t *testing.T) {
+	t.Parallel()
+	lines, _ := measure(t, "handshakes", "--at-once", "2", "--inside", "2", "--duration", "300ms")
+	if len(lines) != 1 || lines[0].n < 1 {
+		t.Fatalf("%v, want a line with sessions", lines)
+	}
+	lines[0].want(t, "failed", 0)
+	lines[0].want(t, "lost-inside", 0)
+}
+
+func TestTwins(t *testing.T) {
+	t.Parallel()
+	lines, _ := measure(t, "twins", "--kills", "4", "--at-once", "2", "--objects", "60")
+	if len(lines) != 1 || lines[0].n != 4 {
+		t.Fatalf("%v, want a line of 4 kills", lines)
+	}
+	lines[0].want(t, "missing", 0)
+	lines[0].want(t, "doubled", 0)
+}
+
+func TestChurn(t *testing.T) {
+	t.Parallel()
+	lines, _ := measure(t, "churn", "--duration", "1s", "--mark", "500ms", "--tracks", "3", "--rate", "1000000", "--kill", "0", "--drain", "20s")
+	if len(lines) != 1 || lines[0].n < 1 || lines[0].metrics["tracks"] < 3 {
+		t.Fatalf("%v, want a line with objects of 3 tracks at least", lines)
+	}
+	lines[0].want(t, "goroutines-left", 0)
+	lines[0].want(t, "fds-left", 0)
+	lines[0].want(t, "cache-left", 0)
+}
+
+// TestBarsRelay measures the sections that take the least; that it exits with
+// its own code is seen by measure.
+func TestBarsRelay(t *testing.T) {
+	t.Parallel()
+	_, bars := measure(t, "bars", "relay", "--quick", "--only", "^(join|storm|unloaded)$")
+	if bars != 2+4+2 {
+		t.Errorf("%d bars, want 8", bars)
+	}
+}
+
+// TestPlot draws what other commands have printed.
+func TestPlot(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	printed := filepath.Join(dir, "printed.txt")
+	session := exec.CommandContext(t.Context(), filepath.Join(bin, "moq-bench"), "session", "--size", "1000", "--streams", "1", "--runs", "1", "--duration", "30ms", "--warm-up", "10ms")
+	out, err := session.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(printed, out, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	plot := exec.CommandContext(t.Context(), filepath.Join(bin, "moq-bench"), "plot", "--out", dir, printed)
+	if out, err := plot.CombinedOutput(); err != nil || strings.TrimSpace(string(out)) != filepath.Join(dir, "session.svg") {
+		t.Fatalf("plot: %v, %q; want session.svg", err, out)
+	}
+	if svg, err := os.ReadFile(filepath.Join(dir, "session.svg")); err != nil || !strings.HasPrefix(string(svg), "<svg ") {
+		t.Errorf("session.svg: %v, %.40q", err, svg)
+	}
+}
+
+func TestMistakesAreTold(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ args, want string }{
+		{"fanout --over bare,tls moqt://localhost", "--over"},
+		{"fanout --subs 0", "cannot be run"},
+		{"fanout --relay /nowhere/moq-relay", "/nowhere/moq-relay"},
+		{"fanout --over pigeon", "pigeon"},
+		{"urgent --way up", "--way"},
+		{"churn --mark 1h", "--mark"},
+		{"bars relay --only (", "--only"},
+		{"plot", "files"},
+	} {
+		cmd := exec.CommandContext(t.Context(), filepath.Join(bin, "moq-bench"), strings.Fields(tt.args)...)
+		var stderr bytes.Buffer
+		cmd.Stderr = &stderr
+		if err := cmd.Run(); err == nil || !strings.Contains(stderr.String(), tt.want) {
+			t.Errorf("moq-bench %s: %v, %q; want a failure that names %q", tt.args, err, stderr.String(), tt.want)
 		}
 	}
 }

@@ -26,10 +26,12 @@ func readStamp(p []byte) (n int, age time.Duration) {
 type tally struct {
 	total int
 	full  chan struct{} // closed when all have come
+	last  chan struct{} // closed when the last has
 
 	mu      sync.Mutex // guards what follows
 	seen    []bool
 	count   int // different ones
+	first   int // the least that came; total if none
 	doubled int
 	ages    []time.Duration
 	behind  []int // by how many the newest published was ahead; only if newest is set
@@ -37,7 +39,7 @@ type tally struct {
 }
 
 func newTally(total int) *tally {
-	return &tally{total: total, full: make(chan struct{}), seen: make([]bool, total), ages: make([]time.Duration, 0, total)}
+	return &tally{total: total, first: total, full: make(chan struct{}), last: make(chan struct{}), seen: make([]bool, total), ages: make([]time.Duration, 0, total)}
 }
 
 // take counts an object. Those that are none of the total, as before the count
@@ -55,12 +57,16 @@ func (t *tally) take(p []byte) {
 	}
 	t.seen[n] = true
 	t.count++
+	t.first = min(t.first, n)
 	t.ages = append(t.ages, age)
 	if t.newest != nil {
 		t.behind = append(t.behind, t.newest()-n)
 	}
 	if t.count == t.total {
 		close(t.full)
+	}
+	if n == t.total-1 {
+		close(t.last)
 	}
 }
 
@@ -69,4 +75,12 @@ func (t *tally) lost() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.total - t.count
+}
+
+// gaps returns how many objects did not come of those from the first that did:
+// what somebody lost who came later.
+func (t *tally) gaps() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.total - t.first - t.count
 }

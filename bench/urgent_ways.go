@@ -66,21 +66,7 @@ func (c *UrgentConfig) receiver(ctx context.Context, way, addr string, t *tally)
 		return nil, err
 	}
 	wg.Go(func() { receive(ctx, urgent, c.Size, t) })
-	wg.Go(func() {
-		for {
-			sg, err := bulk.AcceptSubgroup(ctx)
-			if err != nil {
-				return
-			}
-			wg.Go(func() {
-				for {
-					if _, _, err := sg.Next(); err != nil {
-						return
-					}
-				}
-			})
-		}
-	})
+	wg.Go(func() { drop(ctx, &trackFeed{urgent.sess, bulk}) })
 	return func() { cancel(); urgent.close(); wg.Wait() }, nil
 }
 

@@ -18,7 +18,9 @@ var helpDefault = regexp.MustCompile(` ?\(default: (.*)\)$`)
 var helpEnv = regexp.MustCompile(` ?\[([^\]]*)\]$`)
 
 // subcommands of the commands that have some.
-var subcommands = map[string][]string{"moq-bench": {"fanout", "session", "urgent"}}
+var subcommands = map[string][]string{
+	"moq-bench": {"bars relay", "fanout", "bare", "tcp", "slow", "join", "storm", "handshakes", "twins", "churn", "session", "urgent", "plot"},
+}
 
 // options returns the flags of a command and its subcommands but --help and
 // --version.

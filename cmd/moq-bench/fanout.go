@@ -12,20 +12,22 @@ import (
 	"github.com/tributary-live/tributary/transport"
 )
 
-func fanoutCommand() *cli.Command {
+// fanoutCommand is the fan-out, or one of those that are the same load with
+// other defaults.
+func fanoutCommand(name, usage, over string, slow bool) *cli.Command {
 	return &cli.Command{
-		Name:      "fanout",
-		Usage:     "one publisher and many subscribers of one track, over a relay and what it is compared with",
+		Name:      name,
+		Usage:     usage,
 		ArgsUsage: "[URL]",
 		Flags: append([]cli.Flag{
-			&cli.StringFlag{Name: "over", Value: "relay", Usage: "measure these by turns, a `LIST` of relay, webtransport, bare, tcp, tls"},
+			&cli.StringFlag{Name: "over", Value: over, Usage: "measure these by turns, a `LIST` of relay, webtransport, bare, tcp, tls"},
 			&cli.IntFlag{Name: "subs", Value: 50, Usage: "subscribers"},
 			&cli.IntFlag{Name: "rate", Value: 30, Usage: "objects a second"},
 			&cli.IntFlag{Name: "size", Value: 8192, Usage: "`BYTES` of an object"},
 			&cli.IntFlag{Name: "group", Value: 30, Usage: "objects of a group"},
 			&cli.DurationFlag{Name: "duration", Value: 10 * time.Second, Usage: "how long to publish"},
 			&cli.IntFlag{Name: "runs", Value: 1, Usage: "how often to run each"},
-			&cli.BoolFlag{Name: "slow", Usage: "put one subscriber behind a link of half the rate"},
+			&cli.BoolFlag{Name: "slow", Value: slow, Usage: "put one subscriber behind a link of half the rate"},
 			&cli.StringFlag{Name: "profile", Usage: "write a CPU profile of the relay to `FILE`"},
 			relayFlag(),
 		}, trust.Flags()...),
@@ -41,10 +43,10 @@ func fanout(c *cli.Context) error {
 	over := strings.Split(c.String("over"), ",")
 	switch {
 	case c.NArg() > 1:
-		return app.Usagef("fanout takes one argument at most, the URL of a relay")
+		return app.Usagef("%s takes one argument at most, the URL of a relay", c.Command.Name)
 	case c.NArg() == 1:
 		if len(over) > 1 {
-			return app.Usagef("--over is for relays that fanout starts, and has no place beside a URL")
+			return app.Usagef("--over names what is started here, and has no place beside a URL")
 		}
 		tlsConf, err := trust.Config(c)
 		if err != nil {

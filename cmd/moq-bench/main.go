@@ -16,10 +16,18 @@ func main() { app.Main(newApp()) }
 
 func newApp() *cli.App {
 	return &cli.App{
-		Name:     "moq-bench",
-		Usage:    "measure sessions and relays",
-		Version:  app.Version(),
-		Commands: []*cli.Command{fanoutCommand(), sessionCommand(), urgentCommand(), serveCommand()},
+		Name:    "moq-bench",
+		Usage:   "measure sessions and relays",
+		Version: app.Version(),
+		Commands: []*cli.Command{
+			barsCommand(),
+			fanoutCommand("fanout", "one publisher and many subscribers of one track, over a relay and what it is compared with", "relay", false),
+			fanoutCommand("bare", "fanout on quic-go alone", "bare", false),
+			fanoutCommand("tcp", "fanout over TCP, and over TLS", "tcp,tls", false),
+			fanoutCommand("slow", "fanout with one subscriber behind a link of half the rate", "relay", true),
+			joinCommand(), stormCommand(), handshakesCommand(), twinsCommand(), churnCommand(),
+			sessionCommand(), urgentCommand(), plotCommand(), serveCommand(),
+		},
 	}
 }
 
@@ -33,6 +41,7 @@ func measured(action cli.ActionFunc) cli.ActionFunc {
 			}
 			return err
 		}
+		bench.PrintMachine(c.App.Writer, c.App.Version)
 		return action(c)
 	}
 }

@@ -44,7 +44,7 @@ internal/trust            : internal/app quic-go cli | internal/devcert
 
 cmd/moq                   : internal/app |
 cmd/moq-api               : api api/redisstore internal/app internal/metrics cli client_golang | miniredis transport/moqt
-cmd/moq-bench             : bench internal/app internal/trust transport transport/moqt cli |
+cmd/moq-bench             : bench bench/figures internal/app internal/trust transport transport/moqt cli |
 cmd/moq-clock             : clock transport transport/moqt internal/app internal/trace internal/trust cli | internal/devcert
 cmd/moq-dir               : dir transport transport/moqt internal/app internal/devcert internal/metrics internal/trace quic-go cli client_golang | internal/trust
 cmd/moq-interop-client    : interop transport/moqt transport/wire internal/app internal/trust cli | internal/devcert relay transport
@@ -53,6 +53,7 @@ cmd/moq-relay             : relay relay/cache api transport transport/moqt web i
 cmd/moq-sub               : sub transport transport/moqt internal/app internal/trace internal/trust cli | internal/devcert
 
 bench                     : transport transport/moqt internal/netsim internal/devcert quic-go sys | transport/transporttest
+bench/figures             : |
 web                       : |
 dev                       : |
 dev/cluster               : internal/devcert |
