@@ -25,6 +25,7 @@ var defaultsOf = []struct {
 	{typ: "api.ServerConfig", file: "api/server.go", fn: "NewServer"},
 	{typ: "api.CacheConfig", file: "api/cache.go", fn: "NewCache"},
 	{typ: "dir.Config", file: "dir/directory.go", fn: "withDefaults"},
+	{typ: "qlog.Config", file: "transport/qlog/dir.go", fn: "Open"},
 	{typ: "quic.Config", file: "transport/conn_quic.go", fn: "quicConfig"},
 }
 
@@ -65,6 +66,41 @@ func TestDefaults(t *testing.T) {
 		if typ == name && !seen[name] && !strings.HasPrefix(name, "quic.") {
 			t.Errorf("%s is not in the table", name)
 		}
+	}
+}
+
+// The list of limits in the documentation of package transport is that of its
+// code.
+func TestPackageLimits(t *testing.T) {
+	known := readDefaults(t, "transport/config.go", "withDefaults")
+	f, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, "transport/doc.go"), nil, parser.ParseComments)
+	if err != nil {
+		t.Fatal(err)
+	}
+	listed := 0
+	for line := range strings.Lines(f.Doc.Text()) {
+		row, ok := strings.CutPrefix(line, "\t")
+		if !ok {
+			continue
+		}
+		words := strings.Fields(row)
+		v, ok := known[words[0]]
+		if !ok {
+			t.Errorf("row %q: there is no such limit", row)
+			continue
+		}
+		listed++
+		value := words[1]
+		if strings.Contains(" s ms min KiB MiB GiB ", " "+words[2]+" ") {
+			value += " " + words[2]
+		}
+		want, err := amount(value)
+		if got, _ := constant.Int64Val(v); err != nil || got != want {
+			t.Errorf("row %q: the code has %d, %v", row, got, err)
+		}
+	}
+	if listed != len(known) {
+		t.Errorf("%d limits are listed, the code has %d", listed, len(known))
 	}
 }
 

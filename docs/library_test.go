@@ -11,6 +11,7 @@ import (
 	"github.com/tributary-live/tributary/relay"
 	"github.com/tributary-live/tributary/transport"
 	"github.com/tributary-live/tributary/transport/moqt"
+	"github.com/tributary-live/tributary/transport/qlog"
 )
 
 // The functions of this file are quoted in guides/library.md.
@@ -136,4 +137,14 @@ func errorsExample(err error) string {
 		return "the session is over: " + ended.Reason
 	}
 	return err.Error()
+}
+
+func traceExample(ctx context.Context, srv *transport.Server) error {
+	traces, err := qlog.Open(qlog.Config{Dir: "traces", Sample: 10})
+	if err != nil {
+		return err
+	}
+	defer traces.Close()
+	srv.Config.Tracer = traces.Trace
+	return srv.ListenAndServe(ctx)
 }

@@ -190,6 +190,32 @@ func printTracks(ctx context.Context, s *transport.Session) error {
 	}
 }
 
+// connect opens a session with a server that has the handler h.
+func connect(ctx context.Context, h transport.Handler) (sess *transport.Session, stop func()) {
+	dial, stop := listen(ctx, h)
+	return dial(), stop
+}
+
+// listen serves h on the loopback until stop is called, and returns what opens
+// sessions with it.
+func listen(ctx context.Context, h transport.Handler) (dial func() *transport.Session, stop func()) {
+	serverTLS, clientTLS := testTLS()
+	pc, err := transport.ListenUDP(ctx, "127.0.0.1:0")
+	if err != nil {
+		log.Fatal(err)
+	}
+	srv := &transport.Server{TLSConfig: serverTLS, Handler: h}
+	go srv.Serve(ctx, pc)
+	d := transport.Dialer{TLSConfig: clientTLS}
+	return func() *transport.Session {
+		sess, err := d.Dial(ctx, "moqt://"+pc.LocalAddr().String())
+		if err != nil {
+			log.Fatal(err)
+		}
+		return sess
+	}, func() { srv.Close() }
+}
+
 // testTLS borrows a certificate for 127.0.0.1.
 func testTLS() (server, client *tls.Config) {
 	borrowed := httptest.NewTLSServer(nil)

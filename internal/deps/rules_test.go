@@ -59,7 +59,7 @@ dev                       : |
 dev/cluster               : internal/devcert |
 dev/mkcert                : internal/devcert |
 dev/stamp                 : |
-docs                      : | relay relay/cache transport transport/moqt transport/wire internal/app api api/redisstore go-yaml
+docs                      : | relay relay/cache transport transport/moqt transport/qlog transport/wire internal/app api api/redisstore go-yaml
 e2e                       : | internal/devcert quic-go
 interop                   : transport transport/moqt transport/wire quic-go | transport/transporttest internal/netsim relay
 `
