@@ -1,0 +1,113 @@
+package bond
+
+import "time"
+
+// Figures of a connection are what its transport says of it.
+type Figures struct {
+	RTT, MinRTT, Deviation time.Duration // smoothed, least, mean deviation
+	Window                 int64         // bytes the congestion controller allows in flight
+}
+
+// estimate is what one connection can do. It is fed with chunks that were sent
+// and acknowledged.
+//
+// A rate is learnt only from chunks that were sent while there was as much on the
+// way as the connection allows: what is measured while little is sent tells how
+// little was sent, and a path that is believed to be slow is never asked again.
+type estimate struct {
+	figures   Figures
+	inFlight  int64
+	delivered int64 // bytes acknowledged since the beginning
+	at        time.Time
+	rate      float64   // bytes/s, of chunks that were not held back by us
+	learnt    time.Time // when rate was
+	limited   int64     // until so much is delivered, there are holes in what was sent
+	free      time.Time // when what was given so far has left, if rate is right
+}
+
+// mark is taken when a chunk is sent, and tells what was true then.
+type mark struct {
+	delivered int64
+	at        time.Time // of the last acknowledgement, or of sending if nothing was on the way
+	limited   bool      // less was on the way than could have been
+}
+
+// startRate is believed of a connection nothing is known about, bytes/s.
+const startRate = 500_000 / 8
+
+// ackDelay is how long a relay may collect chunks before it acknowledges them.
+const ackDelay = 5 * time.Millisecond
+
+func (e *estimate) sent(n int64, now time.Time) mark {
+	if e.inFlight == 0 {
+		e.at = now
+	}
+	m := mark{delivered: e.delivered, at: e.at}
+	e.inFlight += n
+	if e.inFlight < e.figures.Window*3/4 {
+		e.limited = e.delivered + e.inFlight
+	}
+	m.limited = e.delivered < e.limited
+	e.free = now.Add(e.backlog(now) + e.timeFor(n, now))
+	return m
+}
+
+// acked takes in that a chunk of n bytes has arrived.
+func (e *estimate) acked(n int64, m mark, now time.Time) {
+	e.inFlight -= n
+	e.delivered += n
+	e.at = now
+	took := now.Sub(m.at)
+	if took <= 0 {
+		return
+	}
+	sample := float64(e.delivered-m.delivered) / took.Seconds()
+	if m.limited && sample <= e.bytesPerSecond(now) {
+		return
+	}
+	if e.rate == 0 {
+		e.rate = sample
+	} else {
+		// Samples overlap; weigh each by how long ago the last one was, so that
+		// the estimate follows within some 200 ms whatever the size of chunks.
+		w := min(1, max(0.02, now.Sub(e.learnt).Seconds()/0.2))
+		e.rate += (sample - e.rate) * w
+	}
+	e.learnt = now
+}
+
+// lost takes in that a chunk will not be acknowledged any more.
+func (e *estimate) lost(n int64) { e.inFlight -= n }
+
+// bytesPerSecond returns what the connection can carry.
+func (e *estimate) bytesPerSecond(now time.Time) float64 {
+	window := 0.0
+	if e.figures.RTT > 0 {
+		window = float64(e.figures.Window) / e.figures.RTT.Seconds()
+	}
+	switch {
+	case e.rate > 0 && now.Sub(e.learnt) < time.Second:
+		return e.rate
+	case window > 0: // nothing was sent that could have taught more
+		return window
+	}
+	return max(e.rate, startRate)
+}
+
+func (e *estimate) timeFor(n int64, now time.Time) time.Duration {
+	return time.Duration(float64(n) / e.bytesPerSecond(now) * float64(time.Second))
+}
+
+// backlog returns how long what was given to the connection takes to leave: by
+// what was booked, or by what is on its way beyond what a round trip holds.
+func (e *estimate) backlog(now time.Time) time.Duration {
+	rate := e.bytesPerSecond(now)
+	over := float64(e.inFlight) - rate*(e.figures.MinRTT+ackDelay).Seconds()
+	return max(0, e.free.Sub(now), time.Duration(over/rate*float64(time.Second)))
+}
+
+// eta returns how long n bytes that were given to the connection now would take
+// to arrive: half a round trip, and what waits before them.
+func (e *estimate) eta(n int64, now time.Time) time.Duration {
+	return e.figures.MinRTT/2 + e.backlog(now) + e.timeFor(n, now)
+}

@@ -1,0 +1,126 @@
+package bond
+
+import (
+	"time"
+
+	"github.com/tributary-live/tributary/transport/bond"
+)
+
+// State is how far a path can be relied on.
+type State uint8
+
+const (
+	// Fresh paths carry copies until one has been acknowledged.
+	Fresh State = iota
+	// Live paths carry what they can.
+	Live
+	// Suspect paths have not acknowledged what they should have by now: what is
+	// on its way there goes over others as well, and nothing new is given to them.
+	Suspect
+	// Wary paths were suspect a moment ago. They carry a small share, which grows
+	// as long as what they carry arrives.
+	Wary
+)
+
+func (s State) String() string {
+	return [...]string{"fresh", "live", "suspect", "wary"}[s]
+}
+
+// path is an interface: all connections over it share its fate.
+type path struct {
+	name    string
+	cost    bond.Cost
+	members []*member
+	state   State
+	since   time.Time // of the state
+	share   float64   // of a wary path, up to 1
+	probed  time.Time // when the last probe was sent
+}
+
+// member is one connection.
+type member struct {
+	id   uint64
+	path *path
+	estimate
+	next    uint64    // sequence of the next chunk
+	flights []*flight // by sequence
+	heard   time.Time // of the newest acknowledgement
+}
+
+// flight is a chunk on its way.
+type flight struct {
+	sequence uint64
+	path     *path
+	unit     *unit
+	span     span
+	mark     mark
+	sent     time.Time
+	due      time.Time // when its acknowledgement is late
+	copied   bool      // it was given to another path since
+}
+
+const (
+	wariness  = 0.25                   // share of a path that has come back
+	regain    = 500 * time.Millisecond // after which the share doubles
+	minStall  = 60 * time.Millisecond  // a path is never suspected sooner
+	probeGap  = 200 * time.Millisecond // between probes of a path that is not used
+	minLate   = 20 * time.Millisecond  // a chunk is never late by less
+	settled   = 4                      // deviations that are nothing unusual
+	firstTime = 250 * time.Millisecond // what an unknown path may take
+)
+
+// stall is how long m may be silent while something is on its way.
+func (m *member) stall(longest time.Duration) time.Duration {
+	f := &m.figures
+	if f.RTT == 0 {
+		return min(firstTime, longest)
+	}
+	return min(max(2*f.RTT+settled*f.Deviation+ackDelay, minStall), longest)
+}
+
+// stalled reports whether m has been silent for too long.
+func (m *member) stalled(now time.Time, longest time.Duration) bool {
+	if len(m.flights) == 0 {
+		return false
+	}
+	since := m.flights[0].sent
+	if m.heard.After(since) {
+		since = m.heard
+	}
+	return now.Sub(since) > m.stall(longest)
+}
+
+// enter changes the state of p.
+func (p *path) enter(s State, now time.Time) {
+	p.state, p.since = s, now
+	if s == Wary {
+		p.share = wariness
+	}
+}
+
+// rate returns what the connections of p carry together, bytes/s.
+func (p *path) rate(now time.Time) (sum float64) {
+	for _, m := range p.members {
+		sum += m.bytesPerSecond(now)
+	}
+	return sum
+}
+
+// eta is that of n bytes spread over the connections of p.
+func (p *path) eta(n int64, now time.Time) time.Duration {
+	var rate, waiting float64
+	owd := time.Duration(1<<62 - 1)
+	for _, m := range p.members {
+		r := m.bytesPerSecond(now)
+		rate += r
+		waiting += r * m.backlog(now).Seconds()
+		owd = min(owd, m.figures.MinRTT/2)
+	}
+	if rate == 0 {
+		return owd
+	}
+	if p.state == Wary {
+		rate *= p.share
+	}
+	return owd + time.Duration((waiting+float64(n))/rate*float64(time.Second))
+}

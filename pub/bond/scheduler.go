@@ -1,0 +1,439 @@
+package bond
+
+import (
+	"slices"
+	"time"
+
+	"github.com/tributary-live/tributary/transport/bond"
+)
+
+// Mode says which bytes go over more than one path.
+type Mode uint8
+
+const (
+	// Hybrid sends vital objects over the two best paths, and the others piece by
+	// piece over all.
+	Hybrid Mode = iota
+	// Aggregate sends everything once, piece by piece over all paths.
+	Aggregate
+	// Redundant sends everything over every path.
+	Redundant
+	// Standby sends everything over the best path, and over the next best when
+	// that fails.
+	Standby
+	// Auto is Redundant while every path alone could carry all, Hybrid while all
+	// together can carry a third more, and Aggregate otherwise.
+	Auto
+)
+
+func (m Mode) String() string {
+	return [...]string{"hybrid", "aggregate", "redundant", "standby", "auto"}[m]
+}
+
+// Chunk sizes, bytes: at most what a path sends in chunkTime.
+const (
+	maxChunk  = 4096
+	minChunk  = 1200
+	chunkTime = 5 * time.Millisecond
+)
+
+// Reinjection of late chunks may cost this share of what is sent, at most so
+// many bytes at once.
+const (
+	reinjectShare = 0.05
+	reinjectBurst = 64 << 10
+)
+
+// patience is how much later than over the best other path a chunk may arrive
+// over the one that asks.
+const patience = 1.1
+
+// lookAhead is how many units one Pick looks at.
+const lookAhead = 64
+
+// Scheduler decides which connection sends what. It is not for concurrent use;
+// see the package's documentation.
+type Scheduler struct {
+	mode    Mode
+	now     Mode // what Auto has chosen
+	rose    time.Time
+	paths   []*path
+	members map[uint64]*member
+	queue   []*unit // what is not whole, in the order in which it is sent
+	byName  map[bond.Object]*unit
+	budget  float64 // bytes that may be reinjected
+	allowed bond.Cost
+	active  *path // of Standby
+	meter   meter
+	shed    []Unit
+	broken  map[uint64]uint64 // alias: group that an object of was shed
+	stats   Stats
+}
+
+// Stats counts what a [Scheduler] has done, in bytes of payload.
+type Stats struct {
+	Unique     int64 // that were sent first
+	Copied     int64 // sent again on purpose: redundancy and probes
+	Reinjected int64 // sent again since they were late
+	Shed       int64 // not sent at all
+}
+
+// Assignment is a chunk to be sent.
+type Assignment struct {
+	Object   bond.Object
+	Sequence uint64 // of the chunk on its connection
+	Offset   int64
+	Length   int64
+	Copy     bool // another path has, or gets, these bytes as well
+}
+
+// NewScheduler returns a Scheduler without connections.
+func NewScheduler(mode Mode) *Scheduler {
+	s := &Scheduler{mode: mode, now: mode, members: make(map[uint64]*member), byName: make(map[bond.Object]*unit), broken: make(map[uint64]uint64)}
+	if mode == Auto {
+		s.now = Aggregate
+	}
+	return s
+}
+
+// AddMember adds connection id, which goes over the named path.
+func (s *Scheduler) AddMember(id uint64, name string, cost bond.Cost, now time.Time) {
+	i := slices.IndexFunc(s.paths, func(p *path) bool { return p.name == name })
+	if i < 0 {
+		i = len(s.paths)
+		s.paths = append(s.paths, &path{name: name, cost: cost, since: now})
+	}
+	p := s.paths[i]
+	m := &member{id: id, path: p}
+	p.members = append(p.members, m)
+	s.members[id] = m
+}
+
+// RemoveMember removes a connection that is gone. What was on its way there is
+// sent again.
+func (s *Scheduler) RemoveMember(id uint64, now time.Time) {
+	m := s.members[id]
+	if m == nil {
+		return
+	}
+	delete(s.members, id)
+	p := m.path
+	p.members = slices.DeleteFunc(p.members, func(o *member) bool { return o == m })
+	if len(p.members) == 0 {
+		s.paths = slices.DeleteFunc(s.paths, func(o *path) bool { return o == p })
+		s.withdraw(p)
+		if s.active == p {
+			s.active = nil
+		}
+	}
+	for _, f := range m.flights {
+		s.resend(f)
+	}
+}
+
+// withdraw takes from p the copies it was to carry. What no path is to carry any
+// more goes over whichever can.
+func (s *Scheduler) withdraw(p *path) {
+	for _, u := range s.queue {
+		if u.copies[p] == nil {
+			continue
+		}
+		delete(u.copies, p)
+		if !s.carried(u) {
+			for _, missing := range u.arrived.missing(span{0, u.Size}) {
+				u.unsent.add(missing)
+			}
+		}
+	}
+}
+
+// resend makes what f lacks go out anew, unless another path is to carry it
+// anyway.
+func (s *Scheduler) resend(f *flight) {
+	if s.byName[f.unit.Object] != f.unit || s.carried(f.unit) {
+		return
+	}
+	for _, missing := range f.unit.arrived.missing(f.span) {
+		f.unit.unsent.add(missing)
+	}
+}
+
+// carried reports whether a path that can be relied on is to carry a copy of u.
+func (s *Scheduler) carried(u *unit) bool {
+	return slices.ContainsFunc(s.paths, func(p *path) bool { return u.copies[p] != nil && p.state != Suspect })
+}
+
+// Observe tells what the transport says of a connection.
+func (s *Scheduler) Observe(id uint64, f Figures) {
+	if m := s.members[id]; m != nil {
+		m.figures = f
+	}
+}
+
+// Add puts an object into the queue: vital ones before ordinary ones, and older
+// ones before newer.
+func (s *Scheduler) Add(u Unit, now time.Time) {
+	s.meter.add(u.Size, now)
+	if group, ok := s.broken[u.Object.Alias]; ok && group == u.Object.Group && u.Class == Ordinary {
+		s.giveUp(u)
+		return
+	}
+	n := newUnit(u)
+	if u.Size == 0 {
+		n.unsent = spans{{0, 0}} // to be told of all the same
+	}
+	s.byName[u.Object] = n
+	i := len(s.queue)
+	for i > 0 && before(n, s.queue[i-1]) {
+		i--
+	}
+	s.queue = slices.Insert(s.queue, i, n)
+	s.replicate(n, now)
+}
+
+// before reports whether a is to be sent before b.
+func before(a, b *unit) bool {
+	if a.Class != b.Class {
+		return a.Class == Vital
+	}
+	return a.Made.Before(b.Made)
+}
+
+// replicate gives u to several paths, if the mode says so.
+func (s *Scheduler) replicate(u *unit, now time.Time) {
+	var carriers []*path
+	switch {
+	case s.now == Redundant:
+		carriers = s.usable()
+	case s.now == Hybrid && u.Class == Vital:
+		carriers = s.usable()
+		slices.SortStableFunc(carriers, func(a, b *path) int { return int(a.eta(u.Size, now) - b.eta(u.Size, now)) })
+		carriers = carriers[:min(2, len(carriers))]
+	}
+	if len(carriers) < 2 {
+		return
+	}
+	u.unsent = nil
+	u.copies = make(map[*path]*part, len(carriers))
+	for i, p := range carriers {
+		u.copies[p] = &part{spans{{0, u.Size}}, u.Size * int64(i) / int64(len(carriers))}
+	}
+}
+
+// usable returns the paths that may carry something new.
+func (s *Scheduler) usable() []*path {
+	var usable []*path
+	for _, p := range s.paths {
+		if p.state != Suspect && p.state != Fresh && p.cost <= s.allowed {
+			usable = append(usable, p)
+		}
+	}
+	return usable
+}
+
+// Pick returns what connection id should send next, and false if it should ask
+// again later: see [Scheduler.Next].
+func (s *Scheduler) Pick(id uint64, now time.Time) (Assignment, bool) {
+	m := s.members[id]
+	if m == nil {
+		return Assignment{}, false
+	}
+	s.update(now)
+	alone := !slices.ContainsFunc(s.paths, func(p *path) bool { return p != m.path && p.state != Suspect && p.state != Fresh })
+	switch {
+	case m.path.state == Suspect && !alone, m.path.state == Fresh && !alone:
+		return s.probe(m, now)
+	case m.path.state == Wary && float64(m.inFlight) > m.path.share*float64(max(m.figures.Window, minChunk)):
+		return Assignment{}, false
+	case m.path.cost > s.allowed && !alone, s.now == Standby && s.active != nil && s.active != m.path:
+		return s.probe(m, now)
+	}
+	if u, sp, ok := s.fresh(m, now); ok {
+		return s.give(m, u, sp, &s.stats.Copied, now), true
+	}
+	if f := s.late(m, now); f != nil {
+		f.copied = true
+		return s.give(m, f.unit, f.span, &s.stats.Reinjected, now), true
+	}
+	return Assignment{}, false
+}
+
+// chunk returns how much m may be given at once.
+func (m *member) chunk(now time.Time) int64 {
+	return int64(min(maxChunk, max(minChunk, m.bytesPerSecond(now)*chunkTime.Seconds())))
+}
+
+// fresh returns bytes of the queue that m should send: the first that would not
+// arrive much sooner over another path.
+func (s *Scheduler) fresh(m *member, now time.Time) (*unit, span, bool) {
+	size := m.chunk(now)
+	var ahead int64 // bytes that are sent before
+	for i, u := range s.queue {
+		if i == lookAhead {
+			break
+		}
+		if c := u.copies[m.path]; c != nil {
+			if sp, ok := c.take(size, c.from); ok {
+				return u, sp, true
+			}
+			continue
+		}
+		if len(u.unsent) == 0 {
+			continue
+		}
+		n := min(size, u.unsent[0].size())
+		if s.worthwhile(m, n, ahead, now) {
+			sp, ok := u.unsent.take(size, 0)
+			return u, sp, ok
+		}
+		ahead += u.unsent.size()
+	}
+	return nil, span{}, false
+}
+
+// worthwhile reports whether n bytes that have ahead bytes before them should go
+// by m rather than wait for another path.
+func (s *Scheduler) worthwhile(m *member, n, ahead int64, now time.Time) bool {
+	mine := m.eta(n, now)
+	if m.path.state == Wary {
+		mine = time.Duration(float64(mine) / m.path.share)
+	}
+	for _, p := range s.paths {
+		if p == m.path || (p.state != Live && p.state != Wary) || p.cost > s.allowed {
+			continue
+		}
+		if float64(mine) > patience*float64(p.eta(n+ahead, now)) {
+			return false
+		}
+	}
+	return true
+}
+
+// give notes that m sends sp of u; again counts what was sent before.
+func (s *Scheduler) give(m *member, u *unit, sp span, again *int64, now time.Time) Assignment {
+	fresh := u.given(sp, m.path)
+	s.stats.Unique += fresh
+	*again += sp.size() - fresh
+	expected := m.eta(sp.size(), now) + m.figures.MinRTT/2 + ackDelay
+	if m.figures.RTT == 0 {
+		expected += firstTime
+	}
+	f := &flight{
+		sequence: m.next, path: m.path, unit: u, span: sp, sent: now,
+		due:  now.Add(expected + max(minLate, settled*m.figures.Deviation)),
+		mark: m.estimate.sent(sp.size(), now),
+	}
+	m.next++
+	m.flights = append(m.flights, f)
+	s.budget = min(reinjectBurst, s.budget+reinjectShare*float64(sp.size()))
+	return Assignment{Object: u.Object, Sequence: f.sequence, Offset: sp.off, Length: sp.size(), Copy: fresh == 0 && sp.size() > 0}
+}
+
+// late returns a chunk of another path that m should send as well, or nil: the
+// one with the earliest deadline, vital ones first.
+func (s *Scheduler) late(m *member, now time.Time) *flight {
+	var best *flight
+	for _, p := range s.paths {
+		if p == m.path {
+			continue
+		}
+		for _, o := range p.members {
+			for _, f := range o.flights {
+				if f.copied || s.byName[f.unit.Object] != f.unit || s.carried(f.unit) || len(f.unit.arrived.missing(f.span)) == 0 {
+					continue
+				}
+				if p.state != Suspect && (now.Before(f.due) || s.budget < float64(f.span.size())) {
+					continue
+				}
+				if best == nil || sooner(f.unit, best.unit) {
+					best = f
+				}
+			}
+		}
+	}
+	if best != nil && best.path.state != Suspect {
+		s.budget -= float64(best.span.size())
+	}
+	return best
+}
+
+func sooner(a, b *unit) bool {
+	if a.Class != b.Class {
+		return a.Class == Vital
+	}
+	return a.Deadline.Before(b.Deadline)
+}
+
+// probe returns a copy of something that is on its way elsewhere, from time to
+// time, so that a path which is not used can show that it works.
+func (s *Scheduler) probe(m *member, now time.Time) (Assignment, bool) {
+	if now.Sub(m.path.probed) < probeGap || m.inFlight > 0 && m.path.state != Fresh {
+		return Assignment{}, false
+	}
+	for _, u := range slices.Backward(s.queue) {
+		if u.begun || len(s.paths) == 1 {
+			m.path.probed = now
+			n := min(minChunk, u.Size)
+			return s.give(m, u, span{0, n}, &s.stats.Copied, now), true
+		}
+	}
+	return Assignment{}, false
+}
+
+// Acked takes in that chunks of connection id have arrived.
+func (s *Scheduler) Acked(id uint64, ranges []bond.Range, now time.Time) {
+	m := s.members[id]
+	if m == nil {
+		return
+	}
+	heard := false
+	m.flights = slices.DeleteFunc(m.flights, func(f *flight) bool {
+		if !slices.ContainsFunc(ranges, func(r bond.Range) bool { return r.First <= f.sequence && f.sequence <= r.Last }) {
+			return false
+		}
+		heard = true
+		m.acked(f.span.size(), f.mark, now)
+		f.unit.arrived.add(f.span)
+		f.unit.unsent.remove(f.span)
+		if f.unit.whole() {
+			s.finish(f.unit)
+		}
+		return true
+	})
+	if !heard {
+		return
+	}
+	m.heard = now
+	switch p := m.path; p.state {
+	case Fresh:
+		p.enter(Live, now)
+	case Suspect:
+		p.enter(Wary, now)
+	}
+}
+
+// Done takes in that an object is whole at the relay: nothing more of it is to be
+// sent.
+func (s *Scheduler) Done(o bond.Object) {
+	if u := s.byName[o]; u != nil {
+		s.finish(u)
+	}
+}
+
+func (s *Scheduler) finish(u *unit) {
+	if s.byName[u.Object] == u {
+		delete(s.byName, u.Object)
+		s.queue = slices.DeleteFunc(s.queue, func(o *unit) bool { return o == u })
+	}
+}
+
+// Shed returns what was given up since the last call: objects that nobody wants
+// any more and that nothing was sent of, and those of their group after them.
+func (s *Scheduler) Shed() []Unit {
+	shed := s.shed
+	s.shed = nil
+	return shed
+}
+
+// Stats returns what has been done so far.
+func (s *Scheduler) Stats() Stats { return s.stats }

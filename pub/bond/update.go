@@ -1,0 +1,187 @@
+package bond
+
+import (
+	"math"
+	"slices"
+	"time"
+
+	"github.com/tributary-live/tributary/transport/bond"
+)
+
+// Demand above which a path or all of them are short, as shares of what they can
+// carry.
+const (
+	ample  = 1.3 // capacity over demand at which copies cost nothing
+	scarce = 1.1 // at which backup paths are used
+	dwell  = 2 * time.Second
+)
+
+// update brings states, costs and the mode in line with the time.
+func (s *Scheduler) update(now time.Time) {
+	for _, p := range s.paths {
+		switch p.state {
+		case Live, Wary:
+			stalled := len(p.members) > 0
+			for _, m := range p.members {
+				busy := len(m.flights) > 0
+				stalled = stalled && (!busy || m.stalled(now, s.longestStall()))
+			}
+			if stalled && slices.ContainsFunc(p.members, func(m *member) bool { return len(m.flights) > 0 }) {
+				p.enter(Suspect, now)
+				s.suspected(p)
+			} else if p.state == Wary && now.Sub(p.since) >= regain {
+				p.since = now
+				if p.share *= 2; p.share >= 1 {
+					p.enter(Live, now)
+				}
+			}
+		}
+	}
+	s.allow(now)
+	s.choose(now)
+	s.expire(now)
+}
+
+// longestStall is how long a path may be silent at most.
+func (s *Scheduler) longestStall() time.Duration { return time.Second }
+
+// suspected frees what only p was to carry.
+func (s *Scheduler) suspected(p *path) {
+	s.withdraw(p)
+	if s.active == p {
+		s.active = nil
+	}
+}
+
+// allow decides which paths may be used for their cost.
+func (s *Scheduler) allow(now time.Time) {
+	demand := s.meter.rate(now)
+	var capacity [bond.Backup + 1]float64
+	failing := false
+	for _, p := range s.paths {
+		if p.state == Live || p.state == Wary {
+			capacity[p.cost] += p.rate(now)
+		} else if p.cost == bond.Primary && p.state == Suspect {
+			failing = true
+		}
+	}
+	s.allowed = bond.Primary
+	if capacity[bond.Primary] < ample*demand {
+		s.allowed = bond.Secondary
+	}
+	if failing || capacity[bond.Primary]+capacity[bond.Secondary] < scarce*demand {
+		s.allowed = bond.Backup
+	}
+	if s.now == Standby && s.active == nil {
+		for _, p := range s.usable() {
+			if s.active == nil || p.cost < s.active.cost || p.cost == s.active.cost && p.eta(maxChunk, now) < s.active.eta(maxChunk, now) {
+				s.active = p
+			}
+		}
+	}
+}
+
+// choose picks the mode, if that is Auto: at once when capacity falls, after a
+// while when it rises.
+func (s *Scheduler) choose(now time.Time) {
+	if s.mode != Auto {
+		return
+	}
+	demand := s.meter.rate(now)
+	var all float64
+	each := true
+	for _, p := range s.usable() {
+		r := p.rate(now)
+		all += r
+		each = each && r >= ample*demand
+	}
+	want := Aggregate
+	switch {
+	case demand == 0:
+		return
+	case each && len(s.usable()) > 1:
+		want = Redundant
+	case all >= ample*demand:
+		want = Hybrid
+	}
+	rank := map[Mode]int{Aggregate: 0, Hybrid: 1, Redundant: 2}
+	switch {
+	case rank[want] < rank[s.now]:
+		s.now, s.rose = want, now
+	case want == s.now:
+		s.rose = now
+	case now.Sub(s.rose) >= dwell:
+		s.now, s.rose = want, now
+	}
+}
+
+// shedAge is the share of its time after which an object that nothing was sent of
+// is given up. Where less fits than is made, all that is sent becomes as old as
+// that, and most of the time should be left for the way.
+const shedAge = 0.25
+
+// expire gives up objects that have waited for too long, and what depends on
+// them. Vital ones stay, and what has been begun is brought to its end.
+func (s *Scheduler) expire(now time.Time) {
+	for i := 0; i < len(s.queue); i++ {
+		u := s.queue[i]
+		if u.Class == Vital || u.begun || now.Sub(u.Made) < time.Duration(shedAge*float64(u.Deadline.Sub(u.Made))) {
+			continue
+		}
+		group := u.Object
+		s.queue = slices.DeleteFunc(s.queue, func(o *unit) bool {
+			rest := o.Class == Ordinary && !o.begun && o.Object.Alias == group.Alias && o.Object.Group == group.Group && o.Object.Object >= group.Object
+			if rest {
+				delete(s.byName, o.Object)
+				s.giveUp(o.Unit)
+			}
+			return rest
+		})
+		s.broken[group.Alias] = group.Group
+		i--
+	}
+}
+
+func (s *Scheduler) giveUp(u Unit) {
+	s.shed = append(s.shed, u)
+	s.stats.Shed += u.Size
+}
+
+// Next returns when to ask again if nothing happens until then.
+func (s *Scheduler) Next(now time.Time) time.Time {
+	if len(s.queue) == 0 {
+		return now.Add(probeGap)
+	}
+	return now.Add(5 * time.Millisecond)
+}
+
+// Capacity returns what the paths in use can carry together, bytes/s.
+func (s *Scheduler) Capacity(now time.Time) (sum float64) {
+	for _, p := range s.usable() {
+		sum += p.rate(now)
+	}
+	return sum
+}
+
+// meter measures how much there is to send.
+type meter struct {
+	bytes float64 // weighed by age
+	at    time.Time
+}
+
+// meterTime is the age at which what was added counts by 1/e.
+const meterTime = 2 * time.Second
+
+func (m *meter) add(n int64, now time.Time) {
+	m.rate(now)
+	m.bytes += float64(n)
+}
+
+// rate returns bytes/s.
+func (m *meter) rate(now time.Time) float64 {
+	if !m.at.IsZero() {
+		m.bytes *= math.Exp(-now.Sub(m.at).Seconds() / meterTime.Seconds())
+	}
+	m.at = now
+	return m.bytes / meterTime.Seconds()
+}
