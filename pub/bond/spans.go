@@ -38,6 +38,9 @@ func (s *spans) add(p span) {
 
 // remove takes the bytes of p out of the set.
 func (s *spans) remove(p span) {
+	if p.off >= p.end {
+		return
+	}
 	var kept spans
 	for _, q := range *s {
 		if left := (span{q.off, min(q.end, p.off)}); left.off < left.end {
@@ -64,6 +67,9 @@ func (s *spans) take(n, from int64) (span, bool) {
 		}
 	}
 	p.end = min(p.end, p.off+n)
+	if p.off == p.end { // an object without bytes
+		*s = nil
+	}
 	s.remove(p)
 	return p, true
 }

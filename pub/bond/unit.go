@@ -20,7 +20,7 @@ const (
 // Unit is an object that is to be sent.
 type Unit struct {
 	Object   bond.Object
-	Size     int64     // bytes
+	Size     int64 // bytes
 	Class    Class
 	Made     time.Time // when it came to be
 	Deadline time.Time // when nobody wants it any more
@@ -53,6 +53,9 @@ func (u *unit) given(s span, p *path) int64 {
 	u.begun = true
 	u.sent.add(s)
 	u.unsent.remove(s)
+	if u.Size == 0 {
+		u.unsent = nil
+	}
 	if c := u.copies[p]; c != nil {
 		c.remove(s)
 	}
