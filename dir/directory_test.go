@@ -151,7 +151,7 @@ func TestRefused(t *testing.T) {
 		}
 		_, err := sess.Publish(t.Context(), ns("room").Track("a"), nil)
 		refused(t, "Publish", err, moqt.RequestNotSupported)
-		_, err = sess.SubscribeTracks(t.Context(), ns("room"))
+		_, err = sess.SubscribeTracks(t.Context(), ns("room"), nil)
 		refused(t, "SubscribeTracks", err, moqt.RequestNotSupported)
 	})
 }

@@ -5,7 +5,6 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"maps"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -84,31 +83,6 @@ func parseGo(t *testing.T, name string) *ast.File {
 	return f
 }
 
-// profile returns the entries of a list of the draft-18 profile, each as its
-// fields' expressions.
-func profile(t *testing.T, list string) []map[string]ast.Expr {
-	t.Helper()
-	var entries []map[string]ast.Expr
-	ast.Inspect(parseGo(t, "transport/wire/draft18.go"), func(n ast.Node) bool {
-		kv, ok := n.(*ast.KeyValueExpr)
-		if !ok || fmt.Sprint(kv.Key) != list {
-			return true
-		}
-		for _, e := range kv.Value.(*ast.CompositeLit).Elts {
-			fields := make(map[string]ast.Expr)
-			for _, f := range e.(*ast.CompositeLit).Elts {
-				fields[fmt.Sprint(f.(*ast.KeyValueExpr).Key)] = f.(*ast.KeyValueExpr).Value
-			}
-			entries = append(entries, fields)
-		}
-		return false
-	})
-	if len(entries) == 0 {
-		t.Fatalf("the profile has no %s", list)
-	}
-	return entries
-}
-
 func number(t *testing.T, e ast.Expr) uint64 {
 	t.Helper()
 	switch e := e.(type) {
@@ -118,82 +92,51 @@ func number(t *testing.T, e ast.Expr) uint64 {
 			t.Fatal(err)
 		}
 		return n
-	case *ast.Ident:
-		if e.Name == "setupType" {
-			return 0x2F00
-		}
 	}
 	t.Fatalf("%v is no number", e)
 	return 0
 }
 
+// features returns the rows of what the codec has of a group: number, name and
+// the drafts that have it. A number that is another in older drafts comes after
+// the newest.
+func features(group string) []string {
+	drafts := []moqt.Version{moqt.Draft16, moqt.Draft18, moqt.Draft19, moqt.Draft20, moqt.Draft21, moqt.Draft22}
+	var rows []string
+	for _, f := range wire.Support() {
+		if f.Group != group {
+			continue
+		}
+		var numbers []string
+		var first, last moqt.Version
+		for _, v := range slices.Backward(drafts) {
+			n, has := f.Numbers[v]
+			if !has {
+				continue
+			}
+			first, last = v, max(v, last)
+			if s := fmt.Sprintf("0x%02X", n); !slices.Contains(numbers, s) {
+				numbers = append(numbers, s)
+			}
+		}
+		span := fmt.Sprintf("%d–%d", first, last)
+		switch {
+		case first == last:
+			span = fmt.Sprint(int(first))
+		case first == drafts[0] && last == drafts[len(drafts)-1]:
+			span = "all"
+		}
+		rows = append(rows, strings.Join([]string{strings.Join(numbers, ", "), f.Name, span}, " | "))
+	}
+	return rows
+}
+
 func TestMessages(t *testing.T) {
-	names := make(map[string]string) // KindX → X_Y
-	for k := wire.KindNone + 1; !strings.HasPrefix(k.String(), "message kind"); k++ {
-		names["Kind"+camel(k.String())] = k.String()
-	}
-	var want []string
-	seen := make(map[string]bool)
-	for _, m := range profile(t, "messages") {
-		kind := fmt.Sprint(m["kind"])
-		name, ok := names[kind]
-		if !ok {
-			t.Fatalf("no name for %s", kind)
-		}
-		seen[kind] = true
-		if m["answers"] != nil {
-			name = "PUBLISH_OK"
-		}
-		if name == "PUBLISH_SKIPPED" {
-			name = "PUBLISH_BLOCKED" // as draft-18 has it
-		}
-		want = append(want, fmt.Sprintf("0x%02X | %s", number(t, m["typ"]), name))
-	}
-	for kind := range names {
-		if !seen[kind] {
-			t.Errorf("the profile has no message of %s", kind)
-		}
-	}
-	sameRows(t, "messages", rows(t, protocol(t), "Messages"), want)
-}
-
-// camel makes SubscribeOK of SUBSCRIBE_OK, as the constants are spelt.
-func camel(name string) string {
-	var out strings.Builder
-	for _, w := range strings.Split(name, "_") {
-		if w != "OK" {
-			w = w[:1] + strings.ToLower(w[1:])
-		}
-		out.WriteString(w)
-	}
-	return out.String()
-}
-
-// paramNames are the names of the parameters by their fields in wire.Params.
-var paramNames = map[string]string{
-	"ObjectTimeout": "OBJECT_DELIVERY_TIMEOUT", "Tokens": "AUTHORIZATION_TOKEN", "RendezvousTimeout": "RENDEZVOUS_TIMEOUT",
-	"SubgroupTimeout": "SUBGROUP_DELIVERY_TIMEOUT", "Expires": "EXPIRES", "Largest": "LARGEST_OBJECT", "FillTimeout": "FILL_TIMEOUT",
-	"Forward": "FORWARD", "Priority": "SUBSCRIBER_PRIORITY", "Filter": "SUBSCRIPTION_FILTER", "Order": "GROUP_ORDER",
-	"NewGroup": "NEW_GROUP_REQUEST", "Prefix": "TRACK_NAMESPACE_PREFIX",
+	sameRows(t, "messages", rows(t, protocol(t), "Messages"), features("message"))
 }
 
 func TestParameters(t *testing.T) {
-	var want []string
-	for _, p := range profile(t, "params") {
-		field := ""
-		ast.Inspect(p["field"], func(n ast.Node) bool {
-			if s, ok := n.(*ast.SelectorExpr); ok {
-				field = s.Sel.Name
-			}
-			return true
-		})
-		name, ok := paramNames[field]
-		if !ok {
-			t.Fatalf("no name for parameter field %q", field)
-		}
-		want = append(want, fmt.Sprintf("0x%02X | %s", number(t, p["typ"]), name))
-	}
-	sameRows(t, "parameters", rows(t, protocol(t), "Message parameters"), want)
+	sameRows(t, "parameters", rows(t, protocol(t), "Message parameters"), features("parameter"))
 }
 
 func TestCodes(t *testing.T) {
@@ -230,16 +173,9 @@ func constants(t *testing.T, file, prefix string) map[string]*ast.ValueSpec {
 }
 
 func TestSetupOptions(t *testing.T) {
-	names := map[string]string{"optionPath": "PATH", "optionToken": "AUTHORIZATION_TOKEN", "optionTokenCacheSize": "MAX_AUTH_TOKEN_CACHE_SIZE",
-		"optionAuthority": "AUTHORITY", "optionImplementation": "MOQT_IMPLEMENTATION", "OptionNode": "relay's name"}
-	var want []string
-	found := constants(t, "transport/wire/setup.go", "option")
-	maps.Copy(found, constants(t, "relay/relay.go", "OptionNode"))
-	for name, v := range found {
-		if names[name] == "" {
-			t.Fatalf("no name for %s", name)
-		}
-		want = append(want, fmt.Sprintf("0x%02X | %s", number(t, v.Values[0]), names[name]))
+	want := features("setup option")
+	for _, v := range constants(t, "relay/relay.go", "OptionNode") {
+		want = append(want, fmt.Sprintf("0x%02X | relay's name | all", number(t, v.Values[0])))
 	}
 	sameRows(t, "setup options", rows(t, protocol(t), "Setup options"), want)
 }

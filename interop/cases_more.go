@@ -176,7 +176,7 @@ func subscribeTracks(t *trial) error {
 	if err != nil {
 		return err
 	}
-	if _, err := sess.SubscribeTracks(t.ctx, t.ns); err != nil {
+	if _, err := sess.SubscribeTracks(t.ctx, t.ns, nil); err != nil {
 		return failed("REQUEST_OK to SUBSCRIBE_TRACKS", err)
 	}
 	src, err := t.offer()

@@ -272,7 +272,7 @@ func TestFloodT4TracksOfAShortPrefix(t *testing.T) {
 			}
 		}
 		s := connectFree(t, r)
-		tracks, err := s.SubscribeTracks(t.Context(), moqt.NS("many"))
+		tracks, err := s.SubscribeTracks(t.Context(), moqt.NS("many"), nil)
 		if err != nil {
 			t.Fatal(err)
 		}

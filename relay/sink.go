@@ -112,7 +112,7 @@ func (t *track) publishTo(in *interest) {
 	defer u.release()
 	k := u.newSink(in.p)
 	w, err := in.p.sess.Publish(in.req.Context(), u.name, &transport.PublishOptions{
-		Properties: u.properties(), Largest: u.largest, Paused: !in.req.Forward})
+		Properties: u.properties(), Largest: u.largest, For: in.req})
 	if err != nil {
 		in.p.log.Debug("track not published", "track", u.name, "err", err)
 		k.leave()

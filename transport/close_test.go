@@ -37,7 +37,7 @@ var waits = []struct {
 		return second(s.WatchNamespaces(ctx, moqt.NS("a")))
 	}},
 	{"SubscribeTracks", func(ctx context.Context, s *transport.Session) error {
-		return second(s.SubscribeTracks(ctx, moqt.NS("a")))
+		return second(s.SubscribeTracks(ctx, moqt.NS("a"), nil))
 	}},
 	{"Goaway", func(ctx context.Context, s *transport.Session) error { return s.Goaway(ctx, "", 0) }},
 }

@@ -69,6 +69,13 @@ type Limits struct {
 	// MaxObjectSize bounds an object's payload, bytes. 32 MiB; the stream of a
 	// larger one is stopped.
 	MaxObjectSize int64
+	// MaxRequestUpdates is how many updates of one request the peer may send
+	// ahead of the answers, in drafts that have such a limit. 16; beyond it the
+	// session ends with TOO_MANY_REQUEST_UPDATES.
+	MaxRequestUpdates int
+	// MaxFilterRanges is how many ranges the range filters of one request of the
+	// peer may have. 64; a request with more is refused with INVALID_FILTER.
+	MaxFilterRanges int
 	// MaxPropertiesSize bounds an object's properties, bytes. 16 KiB.
 	MaxPropertiesSize int64
 }
@@ -106,6 +113,8 @@ func (c *Config) withDefaults() Config {
 	l.MaxRequests = or(l.MaxRequests, 1024)
 	l.RequestRate = or(l.RequestRate, 200)
 	l.DoneWait = or(l.DoneWait, 2*time.Second)
+	l.MaxRequestUpdates = or(l.MaxRequestUpdates, 16)
+	l.MaxFilterRanges = or(l.MaxFilterRanges, 64)
 	l.MaxObjectSize = or(l.MaxObjectSize, 32<<20)
 	l.MaxPropertiesSize = or(l.MaxPropertiesSize, 16<<10)
 	return d

@@ -86,42 +86,50 @@ func (s *Session) serveSubgroup(src *timedStream, r *wire.Reader, typ uint64) er
 	s.trace.subgroup(qlog.Parsed, src, h)
 	src.limit, src.progress = s.cfg.Limits.StallTimeout, true
 	src.next(r.Buffered() > 0)
-	t, ok := s.trackOf(h.Alias)
+	at, ok := s.trackOf(h.Alias)
 	if !ok {
 		src.CancelRead(moqt.StreamCancelled)
 		return nil
 	}
+	t := at[0]
 	if h.DefaultPriority {
 		h.Priority = t.defaultPriority()
 	}
-	sg := &SubgroupReader{objectStream: objectStream{s: s, src: src, r: r}, track: t, header: h}
+	sg := &SubgroupReader{objectStream: objectStream{s: s, src: src, r: r}, header: h}
 	sg.objects = s.profile.SubgroupObjects(&sg.header)
+	if len(at) > 1 {
+		// Which of the subscriptions the stream is for is told by its objects.
+		first, err := sg.readFirst()
+		if err != nil {
+			sg.failed(err)
+			return nil
+		}
+		t = at.ofStream(&first)
+	}
+	sg.track = t
 	if !t.take(sg) {
 		src.CancelRead(moqt.StreamCancelled)
 		return nil
 	}
-	if h.IDFromFirst {
+	if h.IDFromFirst && sg.first == nil {
 		// The subgroup's id is that of its first object, so that has to come
 		// before anybody can be told of the stream.
-		first, err := sg.objects.Next(r, &s.wlimits)
-		if err != nil {
+		if _, err := sg.readFirst(); err != nil {
 			sg.end(err)
 			return nil
 		}
-		s.trace.object(qlog.Parsed, src, sg.objects.Delta(), first)
-		sg.first = &first
 	}
 	t.ready(sg)
 	return nil
 }
 
-// trackOf returns the track of an alias. It waits for a while if the alias is
-// not known: the message that tells it may be behind its first stream.
-func (s *Session) trackOf(alias uint64) (*TrackReader, bool) {
+// trackOf returns the subscriptions of an alias. It waits for a while if the
+// alias is not known: the message that tells it may be behind its first stream.
+func (s *Session) trackOf(alias uint64) (readers, bool) {
 	s.mu.Lock()
 	t, ok := s.aliases[alias]
 	// A subscription that has no alias yet may be given one that was let go.
-	old := s.retired.has(alias) && len(s.readers) == len(s.aliases)
+	old := s.retired.has(alias) && s.unaliased == 0
 	if ok || old || s.waiting >= s.cfg.Limits.MaxUnknownAlias {
 		s.mu.Unlock()
 		return t, ok
@@ -164,15 +172,15 @@ func (s *Session) readDatagrams() {
 		}
 		s.trace.datagram(qlog.Parsed, d)
 		s.mu.Lock()
-		t := s.aliases[d.Alias]
+		at := s.aliases[d.Alias]
 		s.mu.Unlock()
-		if t == nil {
+		if len(at) == 0 {
 			continue // a datagram may be lost; one that comes before its track is
 		}
 		o := moqt.Object{Location: d.Location, Datagram: true, Priority: d.Priority, Status: d.Status, Properties: d.Properties, Payload: d.Payload}
 		if d.DefaultPriority {
-			o.Priority = t.defaultPriority()
+			o.Priority = at[0].defaultPriority()
 		}
-		t.pushDatagram(o)
+		at.ofDatagram(&o).pushDatagram(o)
 	}
 }

@@ -7,10 +7,11 @@ import (
 	"github.com/tributary-live/tributary/transport"
 	"github.com/tributary-live/tributary/transport/moqt"
 	"github.com/tributary-live/tributary/transport/transporttest"
+	"github.com/tributary-live/tributary/transport/wire"
 )
 
 // drafts are those that the tests of sessions run for: all that are spoken.
-var drafts = []moqt.Version{moqt.Draft18}
+var drafts = []moqt.Version{moqt.Draft18, moqt.Draft19}
 
 // eachDraft runs test in a bubble for each draft.
 func eachDraft(t *testing.T, test func(t *testing.T, v moqt.Version)) {
@@ -49,4 +50,18 @@ func pipeOf(t *testing.T, v moqt.Version, cc, sc *transport.Config) (c, s *trans
 	t.Helper()
 	a, b := transporttest.Pipe(t, &transporttest.PipeOptions{Version: v})
 	return setup(t, a, b, cc, sc)
+}
+
+// eachDraftThat runs test in a bubble for each draft with an ability.
+func eachDraftThat(t *testing.T, can func(*wire.Profile) bool, test func(t *testing.T, v moqt.Version)) {
+	some := false
+	eachDraft(t, func(t *testing.T, v moqt.Version) {
+		if p, ok := wire.ProfileFor(v); ok && can(p) {
+			some = true
+			test(t, v)
+		}
+	})
+	if !some {
+		t.Error("no draft has what is tested")
+	}
 }

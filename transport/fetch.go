@@ -26,6 +26,9 @@ type FetchOptions struct {
 	// FillTimeout bounds how long a relay waits for objects it has to get
 	// first. If nil, that is left to the relay; 0 asks only for what is there.
 	FillTimeout *time.Duration
+	// Ranges are filters that objects have to pass as well. Drafts before 19 have
+	// none.
+	Ranges moqt.RangeFilters
 }
 
 func (o *FetchOptions) params() (wire.Params, moqt.GroupOrder) {
@@ -44,6 +47,7 @@ func (o *FetchOptions) params() (wire.Params, moqt.GroupOrder) {
 	if o.FillTimeout != nil {
 		p.FillTimeout = wire.Some(*o.FillTimeout)
 	}
+	p.Ranges = o.Ranges
 	return p, order
 }
 
@@ -96,6 +100,9 @@ func (s *Session) Fetch(ctx context.Context, name moqt.TrackName, r Range, o *Fe
 		return nil, fmt.Errorf("moqt: fetch from %v to %v, which is before", r.Start, r.End)
 	}
 	p, order := o.params()
+	if err := s.mayFilter(p.Ranges); err != nil {
+		return nil, err
+	}
 	f := s.newFetch(order, func(moqt.Location) moqt.Location { return r.Start })
 	defer context.AfterFunc(ctx, f.cancel)()
 	err := f.ask(func(id uint64) wire.Message {
@@ -117,14 +124,16 @@ func (s *Session) Fetch(ctx context.Context, name moqt.TrackName, r Range, o *Fe
 // nothing has been published yet there is nothing to fetch, and the FetchReader
 // is nil.
 func (s *Session) Join(ctx context.Context, name moqt.TrackName, back uint64, o *SubscribeOptions) (*TrackReader, *FetchReader, error) {
+	p := o.params()
+	if err := s.mayFilter(p.Ranges); err != nil {
+		return nil, nil, err
+	}
 	t, err := s.reserve(name)
 	if err != nil {
 		return nil, nil, err
 	}
-	p := o.params()
 	p.Filter = wire.Some(moqt.Filter{Kind: moqt.FilterLargestObject})
-	var fp wire.Params
-	fp.Priority = p.Priority
+	fp := wire.Params{Priority: p.Priority, Ranges: p.Ranges}
 	f := s.newFetch(moqt.Ascending, func(end moqt.Location) moqt.Location {
 		return moqt.Location{Group: end.Group - min(back, end.Group)}
 	})

@@ -24,13 +24,19 @@ type FetchRequest struct {
 	Joining bool
 	// FillTimeout is how long to wait for objects that are not at hand, or nil.
 	FillTimeout *time.Duration
+	// Ranges are the range filters; the [FetchWriter] applies them.
+	Ranges moqt.RangeFilters
 }
 
 func (s *Session) serveFetch(rs *requestStream, m *wire.Fetch) {
 	r := &FetchRequest{incoming: incoming{rs}, Track: m.Track, Range: Range{m.Start, m.End},
-		Order: m.Params.Order.Or(moqt.Ascending), Priority: m.Params.Priority.Or(moqt.DefaultPriority)}
+		Order: m.Params.Order.Or(moqt.Ascending), Priority: m.Params.Priority.Or(moqt.DefaultPriority), Ranges: m.Params.Ranges}
 	if m.Params.FillTimeout.Set {
 		r.FillTimeout = &m.Params.FillTimeout.Value
+	}
+	if err := s.checkRanges(m.Params.Ranges, nil); err != nil {
+		rs.refuse(err)
+		return
 	}
 	if m.Type != wire.FetchStandalone {
 		if !s.resolveJoin(rs, m, r) {
@@ -128,6 +134,7 @@ type FetchWriter struct {
 	st   SendStream
 	pub  atomic.Uint32 // publisher priority of the objects it is at
 	enc  wire.FetchEncoder
+	want extent
 	stop func() bool // takes back that the request's end resets the stream
 }
 
@@ -148,7 +155,7 @@ func (r *FetchRequest) Accept(i FetchInfo) (*FetchWriter, error) {
 		rs.abort(moqt.StreamInternalError, err)
 		return nil, err
 	}
-	w := &FetchWriter{rs: rs, enc: s.profile.FetchEncoder(r.Order)}
+	w := &FetchWriter{rs: rs, enc: s.profile.FetchEncoder(r.Order), want: extent{end: endless, ranges: r.Ranges}}
 	w.pub.Store(uint32(moqt.DefaultPriority))
 	w.st = s.sched.add(st, func() schedKey { return fetchKey(rs.id, r.Priority, moqt.Priority(w.pub.Load())) })
 	st = w.st
@@ -163,8 +170,12 @@ func (r *FetchRequest) Accept(i FetchInfo) (*FetchWriter, error) {
 }
 
 // WriteObject sends o, which must follow the one before in the order asked for.
-// o.Payload is not kept. Status objects are not sent in a fetch.
+// o.Payload is not kept. Status objects are not sent in a fetch. An object that
+// was not asked for is dropped without an error.
 func (w *FetchWriter) WriteObject(o moqt.Object) error {
+	if !w.want.wants(&o) {
+		return nil
+	}
 	if w.pub.Swap(uint32(o.Priority)) != uint32(o.Priority) {
 		w.rs.s.sched.rekey()
 	}

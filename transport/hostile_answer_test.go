@@ -78,7 +78,7 @@ func announcing(ctx context.Context, s *transport.Session) error {
 }
 
 func subscribingTracks(ctx context.Context, s *transport.Session) error {
-	s.SubscribeTracks(ctx, moqt.NS("a"))
+	s.SubscribeTracks(ctx, moqt.NS("a"), nil)
 	<-ctx.Done()
 	return nil
 }

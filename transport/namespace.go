@@ -68,22 +68,29 @@ func (s *Session) serveAnnounce(rs *requestStream, m *wire.PublishNamespace) {
 		return
 	}
 	if s.offer(rs, &AnnounceRequest{incoming: incoming{rs}, Namespace: m.Namespace}) {
-		s.hold(rs)
+		s.hold(rs, nil)
 	}
 }
 
-// hold follows a namespace request until the peer ends it, by FIN or reset.
-func (s *Session) hold(rs *requestStream) {
+// hold follows a namespace request until the peer ends it, by FIN or reset. If
+// not nil, updated is given what updates say and may refuse it.
+func (s *Session) hold(rs *requestStream, updated func(*wire.Params) *wire.RequestError) {
 	err := rs.follow(func(m wire.Message) error {
 		update, ok := m.(*wire.RequestUpdate)
 		if !ok {
 			return rs.unexpected(m)
 		}
-		if !update.Params.Prefix.Set {
+		var no *wire.RequestError
+		switch {
+		case update.Params.Prefix.Set:
+			no = &wire.RequestError{Code: moqt.RequestNotSupported, Reason: "the prefix of a request cannot be changed here; make a new request"}
+		case updated != nil:
+			no = updated(&update.Params)
+		}
+		if no == nil {
 			return rs.send(&wire.RequestOK{})
 		}
-		rs.sendLast(&wire.RequestError{Code: moqt.RequestNotSupported,
-			Reason: "the prefix of a request cannot be changed here; make a new request"})
+		rs.sendLast(no)
 		return ErrClosed
 	})
 	if err == io.EOF {
@@ -277,7 +284,7 @@ func (s *Session) serveWatch(rs *requestStream, m *wire.SubscribeNamespace) {
 	}
 	defer s.unwatch(rs)
 	if s.offer(rs, &WatchRequest{incoming{rs}, m.Prefix}) {
-		s.hold(rs)
+		s.hold(rs, nil)
 	}
 }
 

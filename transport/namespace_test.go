@@ -193,7 +193,7 @@ func TestPrefixOverlap(t *testing.T) {
 		c, s := pipeOf(t, v, nil, nil)
 		ab, w := watched(t, c, s, moqt.NS("a", "b"))
 		watched(t, c, s, moqt.NS("a", "bc")) // not by whole fields
-		tracks := async(func() (*transport.TracksReader, error) { return c.SubscribeTracks(t.Context(), moqt.NS("a")) })
+		tracks := async(func() (*transport.TracksReader, error) { return c.SubscribeTracks(t.Context(), moqt.NS("a"), nil) })
 		accept[*transport.TracksRequest](t, s).Accept() // of its own kind
 		if _, err := tracks(); err != nil {
 			t.Errorf("SubscribeTracks() = %v", err)
@@ -201,7 +201,7 @@ func TestPrefixOverlap(t *testing.T) {
 		for _, ns := range []moqt.Namespace{moqt.NS("a", "b"), moqt.NS("a"), moqt.NS("a", "b", "c"), {}} {
 			_, err := c.WatchNamespaces(t.Context(), ns)
 			wantRequest(t, fmt.Sprintf("WatchNamespaces(%v)", ns), err, moqt.RequestPrefixOverlap)
-			_, err = c.SubscribeTracks(t.Context(), ns)
+			_, err = c.SubscribeTracks(t.Context(), ns, nil)
 			wantRequest(t, fmt.Sprintf("SubscribeTracks(%v)", ns), err, moqt.RequestPrefixOverlap)
 		}
 		ab.Close()
@@ -224,7 +224,7 @@ func TestReservedNamespaces(t *testing.T) {
 				"Status":          second(c.Status(ctx, ns.Track("t"))),
 				"Announce":        second(c.Announce(ctx, ns)),
 				"WatchNamespaces": second(c.WatchNamespaces(ctx, ns)),
-				"SubscribeTracks": second(c.SubscribeTracks(ctx, ns)),
+				"SubscribeTracks": second(c.SubscribeTracks(ctx, ns, nil)),
 			} {
 				wantRequest(t, fmt.Sprintf("%s of %v", name, ns), err, moqt.RequestDoesNotExist)
 			}
@@ -238,7 +238,7 @@ func TestSubscribeTracks(t *testing.T) {
 	over(t, func(t *testing.T, a, b transport.Conn) {
 		c, s := setup(t, a, b, nil, nil)
 		prefix := moqt.NS("live")
-		wait := async(func() (*transport.TracksReader, error) { return c.SubscribeTracks(t.Context(), prefix) })
+		wait := async(func() (*transport.TracksReader, error) { return c.SubscribeTracks(t.Context(), prefix, nil) })
 		req := accept[*transport.TracksRequest](t, s)
 		if req.Prefix != prefix || !req.Forward {
 			t.Errorf("request = %+v, want %v and forward", req, prefix)
@@ -290,7 +290,7 @@ func TestSubscribeTracks(t *testing.T) {
 		if err := done(r.Context()); err != transport.ErrClosed {
 			t.Errorf("cause of the reader's context = %v, want ErrClosed", err)
 		}
-		wait = async(func() (*transport.TracksReader, error) { return c.SubscribeTracks(t.Context(), prefix) })
+		wait = async(func() (*transport.TracksReader, error) { return c.SubscribeTracks(t.Context(), prefix, nil) })
 		accept[*transport.TracksRequest](t, s).Reject(moqt.RequestNamespaceTooLarge, "")
 		_, err = wait()
 		wantRequest(t, "SubscribeTracks()", err, moqt.RequestNamespaceTooLarge)
@@ -302,7 +302,7 @@ func TestSubscribeTracks(t *testing.T) {
 func TestSkippedNobodyTakes(t *testing.T) {
 	eachDraft(t, func(t *testing.T, v moqt.Version) {
 		c, s := pipeOf(t, v, nil, nil)
-		wait := async(func() (*transport.TracksReader, error) { return c.SubscribeTracks(t.Context(), moqt.NS("a")) })
+		wait := async(func() (*transport.TracksReader, error) { return c.SubscribeTracks(t.Context(), moqt.NS("a"), nil) })
 		req := accept[*transport.TracksRequest](t, s)
 		req.Accept()
 		r, err := wait()

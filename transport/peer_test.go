@@ -94,9 +94,9 @@ func against(t *testing.T, c *transport.Config, o *transporttest.PipeOptions) (*
 }
 
 // againstServer is against with the session at the client's end.
-func againstServer(t *testing.T, c *transport.Config) (*transport.Session, *peer) {
+func againstServer(t *testing.T, c *transport.Config, o *transporttest.PipeOptions) (*transport.Session, *peer) {
 	t.Helper()
-	client, server := transporttest.Pipe(t, nil)
+	client, server := transporttest.Pipe(t, o)
 	return greeted(t, client, server, c)
 }
 

@@ -76,19 +76,33 @@ func (r *PublishRequest) RejectRetry(code moqt.RequestCode, reason string, retry
 // are as for [Session.Subscribe], but without a Filter all that the publisher
 // sends is asked for; Paused asks it to hold objects back.
 func (r *PublishRequest) Accept(o *SubscribeOptions) (*TrackReader, error) {
+	t, s := r.t, r.t.s
+	p := o.offered()
+	p.Forward = wire.Some(o == nil || !o.Paused)
+	if err := s.mayFilter(p.Ranges); err != nil {
+		return nil, err
+	}
+	t.mu.Lock()
+	if p.Filter.Set {
+		t.want.start, t.want.end = bounds(p.Filter.Value, t.largest, t.some)
+	}
+	t.want.ranges = p.Ranges
+	t.asked.apply(&p)
+	t.mu.Unlock()
+	if err := r.rs.answer(&wire.RequestOK{Params: p}, false); err != nil {
+		return nil, err
+	}
+	close(r.accepted)
+	return t, nil
+}
+
+// offered returns what o says of subscriptions that the publisher offers.
+func (o *SubscribeOptions) offered() wire.Params {
 	p := o.params()
 	if o == nil || o.Filter == (moqt.Filter{}) {
 		p.Filter = wire.Opt[moqt.Filter]{} // what the publisher sends anyway
 	}
 	p.RendezvousTimeout = wire.Opt[time.Duration]{}
 	p.NewGroup = wire.Opt[uint64]{}
-	p.Forward = wire.Some(o == nil || !o.Paused)
-	if err := r.rs.answer(&wire.RequestOK{Params: p}, false); err != nil {
-		return nil, err
-	}
-	r.t.mu.Lock()
-	r.t.asked.apply(&p)
-	r.t.mu.Unlock()
-	close(r.accepted)
-	return r.t, nil
+	return p
 }

@@ -30,13 +30,15 @@ type requestStream struct {
 
 	mu      sync.Mutex          // guards what follows
 	updates []chan wire.Message // REQUEST_UPDATEs of ours that wait for an answer
+	sending int                 // more of them that are about to be sent
+	freed   chan struct{}       // closed and replaced when one was answered
 	decided bool                // replied is closed, or will be
 	closed  bool                // our half has ended, or is about to
 	late    *time.Timer         // ends the wait for the peer's end; nil before linger
 }
 
 func (s *Session) newRequestStream(l lane, ours bool) *requestStream {
-	rs := &requestStream{s: s, lane: l, ours: ours, turn: make(chan struct{}, 1), replied: make(chan struct{})}
+	rs := &requestStream{s: s, lane: l, ours: ours, turn: make(chan struct{}, 1), replied: make(chan struct{}), freed: make(chan struct{})}
 	rs.ctx, rs.cancel = context.WithCancelCause(s.ctx)
 	return rs
 }
@@ -239,48 +241,6 @@ func (rs *requestStream) closeWrite() {
 	rs.lane.closeWrite()
 }
 
-// update sends a REQUEST_UPDATE and waits for its answer.
-func (rs *requestStream) update(ctx context.Context, p wire.Params) (*wire.RequestOK, error) {
-	answer := make(chan wire.Message, 1)
-	err := rs.write(&wire.RequestUpdate{RequestID: rs.s.newID(), Params: p}, false, func() {
-		rs.mu.Lock()
-		rs.updates = append(rs.updates, answer)
-		rs.mu.Unlock()
-	})
-	if err != nil {
-		return nil, err
-	}
-	wait := rs.s.cfg.Limits.ResponseTimeout
-	ctx, stop := context.WithTimeoutCause(ctx, wait, fmt.Errorf("moqt: no answer within %v", wait))
-	defer stop()
-	select {
-	case m := <-answer:
-		if e, ok := m.(*wire.RequestError); ok {
-			return nil, requestError(e)
-		}
-		return m.(*wire.RequestOK), nil
-	case <-rs.ctx.Done():
-		return nil, rs.endOf(nil)
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	}
-}
-
-// answered hands an answer to the oldest update that waits for one.
-func (rs *requestStream) answered(m wire.Message) error {
-	rs.mu.Lock()
-	var answer chan wire.Message
-	if len(rs.updates) > 0 {
-		answer, rs.updates = rs.updates[0], rs.updates[1:]
-	}
-	rs.mu.Unlock()
-	if answer == nil {
-		return rs.s.fail(moqt.SessionProtocolViolation, "an answer to nothing on request %d", rs.id)
-	}
-	answer <- m
-	return nil
-}
-
 // finish ends the request well: our half is closed, the peer's is no longer
 // read.
 func (rs *requestStream) finish() {
@@ -381,9 +341,21 @@ func (rs *requestStream) stopped() {
 func (rs *requestStream) follow(handle func(wire.Message) error) error {
 	on := wire.On{Request: rs.kind, Answers: wire.KindRequestUpdate}
 	goaway := false
+	var updates pendingUpdates
 	for {
 		m, err := rs.read(on)
 		if err != nil {
+			return err
+		}
+		if update, is := m.(*wire.RequestUpdate); is {
+			if err := updates.add(rs, update); err != nil {
+				return err
+			}
+			if rs.s.profile.UpdateCredit() && rs.more() {
+				continue // what has come with it may be more of them, and all count
+			}
+		}
+		if err := updates.handle(rs, handle); err != nil {
 			return err
 		}
 		switch m := m.(type) {
@@ -404,17 +376,7 @@ func (rs *requestStream) follow(handle func(wire.Message) error) error {
 			}
 			continue
 		case *wire.RequestUpdate:
-			if err := checkTokens(m); err != nil {
-				rs.s.end(err)
-				return err
-			}
-			if !rs.ours {
-				select {
-				case <-rs.replied:
-				case <-rs.ctx.Done():
-					return rs.endOf(nil)
-				}
-			}
+			continue
 		case *wire.Goaway:
 			if goaway {
 				return rs.s.fail(moqt.SessionProtocolViolation, "a second GOAWAY on request %d", rs.id)

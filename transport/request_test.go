@@ -94,7 +94,7 @@ func TestRefusalSurvivesLoss(t *testing.T) {
 			_, status := sess.Status(t.Context(), name)
 			_, announce := sess.Announce(t.Context(), name.Namespace)
 			_, watch := sess.WatchNamespaces(t.Context(), name.Namespace)
-			_, tracks := sess.SubscribeTracks(t.Context(), name.Namespace)
+			_, tracks := sess.SubscribeTracks(t.Context(), name.Namespace, nil)
 			for j, err := range []error{subscribe, publish, fetch, status, announce, watch, tracks} {
 				if !errors.Is(err, &transport.RequestError{Code: moqt.RequestDoesNotExist}) {
 					t.Errorf("round %d, request %d: err = %v, want the peer's refusal", i, j, err)

@@ -48,11 +48,12 @@ type Session struct {
 	mu          sync.Mutex // guards what follows
 	peerIDs     idSet
 	openPeer    int                             // requests of the peer that are open
-	aliases     map[uint64]*TrackReader         // incoming tracks by the peer's alias
+	aliases     map[uint64]readers              // incoming tracks by the peer's alias
 	retired     retired                         // aliases whose late streams are dropped
 	aliasSet    chan struct{}                   // closed and replaced when an alias or a request becomes known
 	waiting     int                             // data streams that wait for their alias
-	readers     map[moqt.TrackName]*TrackReader // subscriptions in which this end is the subscriber
+	readers     map[moqt.TrackName]int          // how many subscriptions to each have this end as subscriber
+	unaliased   int                             // of them all, those whose alias is not known
 	writers     map[moqt.TrackName]*TrackWriter // subscriptions in which this end is the publisher
 	subscribes  map[uint64]*TrackWriter         // the same by request id; nil while a SUBSCRIBE has only just come
 	fetches     map[uint64]*FetchReader         // our FETCHes by request id
@@ -87,9 +88,9 @@ func NewSession(ctx context.Context, conn Conn, c *Config) (*Session, error) {
 		log:         cfg.Logger.With("version", info.Version.String()),
 		requests:    make(chan Request),
 		pace:        rate.NewLimiter(rate.Limit(cfg.Limits.RequestRate), cfg.Limits.MaxRequests),
-		aliases:     make(map[uint64]*TrackReader),
+		aliases:     make(map[uint64]readers),
 		aliasSet:    make(chan struct{}),
-		readers:     make(map[moqt.TrackName]*TrackReader),
+		readers:     make(map[moqt.TrackName]int),
 		writers:     make(map[moqt.TrackName]*TrackWriter),
 		subscribes:  make(map[uint64]*TrackWriter),
 		fetches:     make(map[uint64]*FetchReader),
@@ -146,7 +147,9 @@ func (s *Session) start(ctx context.Context) error {
 	st.SetPriority(levelControl, true)
 	s.control = st
 	s.trace.stream(st, qlog.StreamControl)
-	setup := &wire.Setup{Implementation: s.cfg.Implementation, Unknown: s.cfg.Options}
+	setup := &wire.Setup{Implementation: s.cfg.Implementation, Unknown: s.cfg.Options,
+		MaxFilterRanges:   wire.Some(uint64(s.cfg.Limits.MaxFilterRanges)),
+		MaxRequestUpdates: wire.Some(uint64(s.cfg.Limits.MaxRequestUpdates))}
 	if s.info.Client && !s.info.WebTransport {
 		setup.Path, setup.Authority = wire.Some(s.info.Path), wire.Some(s.info.Authority)
 	}

@@ -57,10 +57,26 @@ func (r *SubgroupReader) Next() (moqt.Object, int64, error) {
 		return moqt.Object{}, 0, r.end(err)
 	}
 	r.begin(h.Size)
+	return r.object(&h), r.left, nil
+}
+
+// readFirst reads the header of the first object ahead.
+func (r *SubgroupReader) readFirst() (moqt.Object, error) {
+	h, err := r.objects.Next(r.r, &r.s.wlimits)
+	if err != nil {
+		return moqt.Object{}, err
+	}
+	r.s.trace.object(qlog.Parsed, r.src, r.objects.Delta(), h)
+	r.first = &h
+	return r.object(&h), nil
+}
+
+// object is the object of header h, without its payload.
+func (r *SubgroupReader) object(h *wire.ObjectHeader) moqt.Object {
 	return moqt.Object{
 		Location: moqt.Location{Group: r.header.Group, Object: h.ID},
 		Subgroup: r.header.ID, Priority: r.header.Priority, Status: h.Status, Properties: h.Properties,
-	}, r.left, nil
+	}
 }
 
 func (r *SubgroupReader) nextHeader() (wire.ObjectHeader, error) {

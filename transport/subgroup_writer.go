@@ -179,12 +179,15 @@ func (w *SubgroupWriter) start(b []byte, o *moqt.Object, size int64) (SendStream
 		w.pub = w.pub.override(profile, o.Properties)
 		w.t.mu.Unlock()
 	}
-	wanted := w.t.wants(moqt.Location{Group: w.header.Group, Object: o.Object})
+	wanted, filtered := w.t.wants(&moqt.Object{Location: moqt.Location{Group: w.header.Group, Object: o.Object},
+		Subgroup: w.header.ID, Priority: w.header.Priority, Properties: o.Properties})
 	if o.Object < math.MaxUint64 {
 		w.next = o.Object + 1
 	}
 	if !wanted {
-		w.cut()
+		if !filtered { // what a range filter leaves out may be left out of a stream
+			w.cut()
+		}
 		return nil, b, nil
 	}
 	deadline := w.deadline(o)
@@ -249,6 +252,9 @@ func (w *SubgroupWriter) openStream(first bool, deadline time.Time) (SendStream,
 	t.mu.Lock()
 	end := w.end
 	wanted := end == nil && t.state.Forward && !t.closed
+	header := w.header
+	header.First = first
+	header.EndOfGroup = header.EndOfGroup && len(t.ranges) == 0 // the last object may be left out
 	if wanted {
 		t.streams++
 		w.st = st
@@ -261,8 +267,6 @@ func (w *SubgroupWriter) openStream(first bool, deadline time.Time) (SendStream,
 		}
 		return nil, end
 	}
-	header := w.header
-	header.First = first
 	t.s.trace.subgroup(qlog.Created, st, header)
 	if err := w.write(st, t.s.profile.AppendSubgroupHeader(nil, &header)); err != nil {
 		return nil, err

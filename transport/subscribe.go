@@ -28,6 +28,9 @@ type SubscribeOptions struct {
 	Rendezvous time.Duration
 	// NewGroup asks a publisher with dynamic groups to start a new one.
 	NewGroup bool
+	// Ranges are filters that objects have to pass as well. Drafts before 19 have
+	// none.
+	Ranges moqt.RangeFilters
 }
 
 func (o *SubscribeOptions) params() wire.Params {
@@ -57,6 +60,7 @@ func (o *SubscribeOptions) params() wire.Params {
 	if o.NewGroup {
 		p.NewGroup = wire.Some(uint64(0))
 	}
+	p.Ranges = o.Ranges
 	return p
 }
 
@@ -71,17 +75,46 @@ type SubscribeUpdate struct {
 	// NewGroup is the largest group known plus one, or 0, in a request for a
 	// new group (NEW_GROUP_REQUEST).
 	NewGroup *uint64
+	// Ranges replace those of the same fields; one without ranges removes them.
+	Ranges moqt.RangeFilters
+}
+
+func (u *SubscribeUpdate) params() wire.Params {
+	p := wire.Params{Ranges: u.Ranges}
+	if u.Priority != nil {
+		p.Priority = wire.Some(*u.Priority)
+	}
+	if u.Filter != nil {
+		p.Filter = wire.Some(*u.Filter)
+	}
+	if u.Forward != nil {
+		p.Forward = wire.Some(*u.Forward)
+	}
+	if u.ObjectTimeout != nil {
+		p.ObjectTimeout = wire.Some(*u.ObjectTimeout)
+	}
+	if u.SubgroupTimeout != nil {
+		p.SubgroupTimeout = wire.Some(*u.SubgroupTimeout)
+	}
+	if u.NewGroup != nil {
+		p.NewGroup = wire.Some(*u.NewGroup)
+	}
+	return p
 }
 
 // Subscribe asks the peer for a track and waits for its answer, at most
 // Limits.ResponseTimeout and, beyond that, the rendezvous timeout. It returns
 // [*RequestError] if the peer refuses.
 func (s *Session) Subscribe(ctx context.Context, name moqt.TrackName, o *SubscribeOptions) (*TrackReader, error) {
+	p := o.params()
+	if err := s.mayFilter(p.Ranges); err != nil {
+		return nil, err
+	}
 	t, err := s.reserve(name)
 	if err != nil {
 		return nil, err
 	}
-	return s.subscribe(ctx, t, o.params(), func(id uint64) {})
+	return s.subscribe(ctx, t, p, func(id uint64) {})
 }
 
 // reserve takes the place of a subscription to name in this session.
@@ -92,10 +125,12 @@ func (s *Session) reserve(name moqt.TrackName) (*TrackReader, error) {
 	t := s.newTrackReader(name)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, dup := s.readers[name]; dup {
+	if s.readers[name] > 0 && !s.profile.SeveralSubscriptions() {
 		return nil, fmt.Errorf("moqt: track %v is subscribed on this session already", name)
 	}
-	s.readers[name] = t
+	t.entered = true
+	s.readers[name]++
+	s.unaliased++
 	return t, nil
 }
 
@@ -123,6 +158,8 @@ func (s *Session) subscribe(ctx context.Context, t *TrackReader, p wire.Params, 
 	if ok.Params.Largest.Set {
 		t.largest, t.some = ok.Params.Largest.Value, true
 	}
+	t.want.start, t.want.end = bounds(p.Filter.Value, t.largest, t.some)
+	t.want.ranges = p.Ranges
 	if err := s.learn(t, ok.Alias); err != nil {
 		return nil, err
 	}
@@ -143,49 +180,4 @@ func unknownMandatory(props moqt.Properties) error {
 		}
 	}
 	return nil
-}
-
-// learn ties an alias to t, so that its streams find it. One that belongs to a
-// track that has ended may be given anew. ("Track Alias")
-func (s *Session) learn(t *TrackReader, alias uint64) error {
-	s.mu.Lock()
-	other := s.aliases[alias]
-	if other != nil && other.hasEnded() {
-		other = nil
-	}
-	if other == nil {
-		s.aliases[alias] = t
-		s.announceLocked()
-	}
-	s.mu.Unlock()
-	if other != nil {
-		s.forget(t)
-		return s.fail(moqt.SessionDuplicateTrackAlias, "alias %d is that of track %v", alias, other.name)
-	}
-	t.mu.Lock()
-	t.alias, t.known = alias, true
-	t.mu.Unlock()
-	return nil
-}
-
-func (t *TrackReader) hasEnded() bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.ended != nil
-}
-
-// forget takes t out of the session's tables.
-func (s *Session) forget(t *TrackReader) {
-	t.mu.Lock()
-	alias, known := t.alias, t.known
-	t.mu.Unlock()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.readers[t.name] == t {
-		delete(s.readers, t.name)
-	}
-	if known && s.aliases[alias] == t {
-		delete(s.aliases, alias)
-		s.retired.add(alias)
-	}
 }

@@ -40,6 +40,8 @@ type SubscribeRequest struct {
 	Rendezvous time.Duration
 	// NewGroup is the NEW_GROUP_REQUEST, if there is one.
 	NewGroup *uint64
+	// Ranges are the range filters; the [TrackWriter] applies them.
+	Ranges moqt.RangeFilters
 
 	s     *Session
 	t     *TrackWriter
@@ -49,6 +51,10 @@ type SubscribeRequest struct {
 
 func (s *Session) serveSubscribe(rs *requestStream, m *wire.Subscribe) {
 	if s.reserved(rs, m.Track.Namespace) {
+		return
+	}
+	if err := s.checkRanges(m.Params.Ranges, nil); err != nil {
+		rs.refuse(err)
 		return
 	}
 	t := s.newTrackWriter(rs, m.Track, nil)
@@ -65,7 +71,7 @@ func (s *Session) serveSubscribe(rs *requestStream, m *wire.Subscribe) {
 		Filter:   m.Params.Filter.Or(moqt.Filter{Kind: moqt.FilterNone}),
 		Order:    m.Params.Order.Value,
 		Priority: m.Params.Priority.Or(moqt.DefaultPriority), Forward: m.Params.Forward.Or(true),
-		Rendezvous: m.Params.RendezvousTimeout.Value}
+		Rendezvous: m.Params.RendezvousTimeout.Value, Ranges: m.Params.Ranges}
 	if m.Params.NewGroup.Set {
 		r.NewGroup = &m.Params.NewGroup.Value
 	}
@@ -105,7 +111,8 @@ func (r *SubscribeRequest) Accept(o *PublishOptions) (*TrackWriter, error) {
 		t.opts, t.defPrio, t.state = fresh.opts, fresh.defPrio, fresh.state
 		t.joining, t.joinable = largest, some
 		t.applyLocked(&r.p)
-		t.resolveLocked(r.Filter, largest, some)
+		t.ranges = r.Ranges
+		t.state.Start, t.state.End = bounds(r.Filter, largest, some)
 	}
 	r.taken = true
 	t.mu.Unlock()

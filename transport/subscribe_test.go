@@ -14,6 +14,7 @@ import (
 	"github.com/tributary-live/tributary/transport"
 	"github.com/tributary-live/tributary/transport/moqt"
 	"github.com/tributary-live/tributary/transport/transporttest"
+	"github.com/tributary-live/tributary/transport/wire"
 )
 
 // read collects a track's objects as "group/object payload", in order of
@@ -193,9 +194,10 @@ func TestSubscribeRefused(t *testing.T) {
 }
 
 // TestSubscribeTwice checks that a track is subscribed to once a session, here
-// and as seen by the peer.
+// and as seen by the peer, in drafts that want it so.
 func TestSubscribeTwice(t *testing.T) {
-	eachDraft(t, func(t *testing.T, v moqt.Version) {
+	once := func(p *wire.Profile) bool { return !p.SeveralSubscriptions() }
+	eachDraftThat(t, once, func(t *testing.T, v moqt.Version) {
 		c, s := pipeOf(t, v, nil, nil)
 		subscribed(t, c, s, nil, nil)
 		if _, err := c.Subscribe(t.Context(), clock, nil); err == nil {

@@ -26,29 +26,32 @@ type TrackReader struct {
 	rs    *requestStream
 	props moqt.Properties
 
-	mu       sync.Mutex // guards what follows
-	alias    uint64
-	known    bool // alias is set
-	largest  moqt.Location
-	some     bool // largest is set
-	asked    timeouts
-	queue    []*SubgroupReader
-	open     map[*SubgroupReader]struct{}
-	streams  uint64 // seen
-	unready  int    // of those, that are not in the queue yet
-	grams    []moqt.Object
-	datagram bool   // one has come
-	ended    error  // why no more streams come
-	counted  uint64 // streams that the publisher says it opened
-	deadline *time.Timer
-	over     bool          // ended, and all streams came or the wait is over
-	wake     chan struct{} // closed and replaced at each change
+	entered bool // guarded by s.mu: counted in the session's tables
+
+	mu        sync.Mutex // guards what follows
+	want      extent     // what was asked for
+	asked     timeouts   // likewise
+	alias     uint64
+	known     bool // alias is set
+	largest   moqt.Location
+	some      bool // largest is set
+	queue     []*SubgroupReader
+	open      map[*SubgroupReader]struct{}
+	streams   uint64 // seen
+	unready   int    // of those, that are not in the queue yet
+	grams     []moqt.Object
+	datagrams uint64 // that have come
+	ended     error  // why no more streams come
+	counted   uint64 // streams that the publisher says it opened
+	deadline  *time.Timer
+	over      bool          // ended, and all streams came or the wait is over
+	wake      chan struct{} // closed and replaced at each change
 }
 
 const maxQueuedDatagrams = 128
 
 func (s *Session) newTrackReader(name moqt.TrackName) *TrackReader {
-	return &TrackReader{s: s, name: name, open: make(map[*SubgroupReader]struct{}), wake: make(chan struct{})}
+	return &TrackReader{s: s, name: name, want: all, open: make(map[*SubgroupReader]struct{}), wake: make(chan struct{})}
 }
 
 // run follows the request stream until the subscription ends. Its name is free
@@ -132,7 +135,7 @@ func (t *TrackReader) done(err error, streams uint64) {
 }
 
 func (t *TrackReader) allHereLocked() bool {
-	return t.ended != nil && t.streams >= t.counted && t.unready == 0 && !t.datagram
+	return t.ended != nil && t.streams >= t.counted && t.unready == 0 && t.datagrams == 0
 }
 
 func (t *TrackReader) overLocked() {
@@ -176,36 +179,33 @@ func (t *TrackReader) defaultPriority() moqt.Priority {
 
 // Update changes the subscription and waits for the publisher's answer.
 func (t *TrackReader) Update(ctx context.Context, u SubscribeUpdate) error {
-	var p wire.Params
-	if u.Priority != nil {
-		p.Priority = wire.Some(*u.Priority)
-	}
-	if u.Filter != nil {
-		p.Filter = wire.Some(*u.Filter)
-	}
-	if u.Forward != nil {
-		p.Forward = wire.Some(*u.Forward)
-	}
-	if u.ObjectTimeout != nil {
-		p.ObjectTimeout = wire.Some(*u.ObjectTimeout)
-	}
-	if u.SubgroupTimeout != nil {
-		p.SubgroupTimeout = wire.Some(*u.SubgroupTimeout)
-	}
-	if u.NewGroup != nil {
-		p.NewGroup = wire.Some(*u.NewGroup)
+	p := u.params()
+	t.mu.Lock()
+	after := t.want.ranges.Update(u.Ranges)
+	t.mu.Unlock()
+	if err := t.s.mayFilter(after); err != nil {
+		return err
 	}
 	ok, err := t.rs.update(ctx, p)
 	if err != nil {
 		return fmt.Errorf("moqt: update subscription to %v: %w", t.name, err)
 	}
+	t.updated(&p, ok)
+	return nil
+}
+
+// updated takes note of an update that the publisher has agreed to.
+func (t *TrackReader) updated(p *wire.Params, ok *wire.RequestOK) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.asked.apply(&p)
+	t.asked.apply(p)
 	if ok.Params.Largest.Set {
 		t.largest, t.some = ok.Params.Largest.Value, true
 	}
-	return nil
+	if p.Filter.Set {
+		t.want.start, t.want.end = bounds(p.Filter.Value, t.largest, t.some)
+	}
+	t.want.ranges = t.want.ranges.Update(p.Ranges)
 }
 
 // Close cancels the subscription and drops what has not been read.
@@ -268,7 +268,7 @@ func (t *TrackReader) pushDatagram(o moqt.Object) {
 	if t.over {
 		return
 	}
-	t.datagram = true
+	t.datagrams++
 	if len(t.grams) == maxQueuedDatagrams { // the oldest is worth least
 		t.grams = slices.Delete(t.grams, 0, 1)
 	}

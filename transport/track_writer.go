@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"math"
 	"slices"
 	"sync"
 	"time"
@@ -32,6 +31,10 @@ type PublishOptions struct {
 	// Expires tells how long the subscription will be served. If zero, it is
 	// not limited.
 	Expires time.Duration
+	// For is the request that this publication is one of the answers to, if it
+	// is: what that says of the subscriptions to come is how this one begins. It
+	// means nothing in the answer to a SUBSCRIBE.
+	For *TracksRequest
 }
 
 // SubscriptionState is what the subscriber wants at the moment.
@@ -67,7 +70,8 @@ type TrackWriter struct {
 
 	mu       sync.Mutex // guards what follows
 	state    SubscriptionState
-	joining  moqt.Location // Joining Location, if joinable
+	ranges   moqt.RangeFilters // what objects have to pass as well
+	joining  moqt.Location     // Joining Location, if joinable
 	joinable bool
 	largest  moqt.Location
 	some     bool
@@ -95,30 +99,21 @@ func (s *Session) newTrackWriter(rs *requestStream, name moqt.TrackName, o *Publ
 	return t
 }
 
-var endless = moqt.Location{Group: ^uint64(0), Object: moqt.WholeGroup}
-
 // Publish offers the peer a track (PUBLISH) and waits until it has accepted.
 // Whether it wants objects yet is in [TrackWriter.State]; a relay may wait for
-// its first subscriber. It returns [*RequestError] if the peer refuses.
+// its first subscriber. It returns [*RequestError] if the peer refuses, and
+// [ErrFiltered] if o.For does not ask for a track with these properties.
 func (s *Session) Publish(ctx context.Context, name moqt.TrackName, o *PublishOptions) (*TrackWriter, error) {
 	if err := name.Check(); err != nil {
 		return nil, err
 	}
 	t := s.newTrackWriter(nil, name, o)
+	p, err := t.offer()
+	if err != nil {
+		return nil, err
+	}
 	if !s.enter(t) {
 		return nil, fmt.Errorf("moqt: track %v is published on this session already", name)
-	}
-	t.state.Forward = !t.opts.Paused
-	p := wire.Params{}
-	if t.opts.Paused {
-		p.Forward = wire.Some(false)
-	}
-	if t.opts.Expires > 0 {
-		p.Expires = wire.Some(t.opts.Expires)
-	}
-	if l, ok := t.Largest(); ok {
-		p.Largest = s.largest(l)
-		t.joining, t.joinable = l, true
 	}
 	rs, m, err := s.request(ctx, wire.KindPublish, 0, func(rs *requestStream) {
 		s.mu.Lock()
@@ -137,13 +132,10 @@ func (s *Session) Publish(ctx context.Context, name moqt.TrackName, o *PublishOp
 		s.leave(t)
 		return nil, rs.unexpected(m)
 	}
-	t.mu.Lock()
-	t.state.Forward = true
-	t.applyLocked(&ok.Params)
-	if ok.Params.Filter.Set {
-		t.resolveLocked(ok.Params.Filter.Value, p.Largest.Value, p.Largest.Set)
+	if err := t.accepted(&ok.Params); err != nil {
+		s.leave(t)
+		return nil, err
 	}
-	t.mu.Unlock()
 	s.establish(t)
 	begun := s.wg.Go(func() {
 		defer context.AfterFunc(rs.lane.writing(), rs.stopped)()
@@ -156,14 +148,17 @@ func (s *Session) Publish(ctx context.Context, name moqt.TrackName, o *PublishOp
 	return t, nil
 }
 
-// enter takes the place of t among the session's publications.
+// enter takes the place of t among the session's publications, of which there
+// may be one to a track if the draft says so.
 func (s *Session) enter(t *TrackWriter) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, dup := s.writers[t.name]; dup {
-		return false
+	if !s.profile.SeveralSubscriptions() {
+		if _, dup := s.writers[t.name]; dup {
+			return false
+		}
+		s.writers[t.name] = t
 	}
-	s.writers[t.name] = t
 	t.alias = s.nextAlias
 	s.nextAlias++
 	return true
@@ -178,6 +173,70 @@ func (s *Session) leave(t *TrackWriter) {
 	if t.rs != nil && s.subscribes[t.rs.id] == t {
 		delete(s.subscribes, t.rs.id)
 	}
+}
+
+// offer returns what PUBLISH says of the subscription, which t then has as its
+// state.
+func (t *TrackWriter) offer() (p wire.Params, err error) {
+	st := &t.state
+	st.Forward = !t.opts.Paused
+	if l, ok := t.Largest(); ok {
+		p.Largest = t.s.largest(l)
+		t.joining, t.joinable = l, true
+	}
+	if r := t.opts.For; r != nil {
+		asked := r.params()
+		objects, ok := asked.Ranges.Track(t.opts.Properties)
+		if !ok {
+			return p, ErrFiltered
+		}
+		forward := st.Forward && asked.Forward.Or(true)
+		t.applyLocked(&asked)
+		st.Forward, t.ranges = forward, objects
+		if asked.Filter.Set {
+			st.Start, st.End = bounds(asked.Filter.Value, t.joining, t.joinable)
+		}
+		t.s.echo(&p, &asked)
+	}
+	if !st.Forward {
+		p.Forward = wire.Some(false)
+	}
+	if t.opts.Expires > 0 {
+		p.Expires = wire.Some(t.opts.Expires)
+	}
+	return p, nil
+}
+
+// echo tells in a PUBLISH what a SUBSCRIBE_TRACKS asked for, as far as the draft
+// has a place for it. ("Parameters on SUBSCRIBE_TRACKS")
+func (s *Session) echo(p, asked *wire.Params) {
+	if s.profile.SeveralSubscriptions() {
+		p.Order = asked.Order
+	}
+	if !s.profile.PublishParams() {
+		p.Priority, p.Filter = asked.Priority, asked.Filter
+		p.ObjectTimeout, p.SubgroupTimeout = asked.ObjectTimeout, asked.SubgroupTimeout
+	}
+}
+
+// accepted takes over what the answer to PUBLISH says.
+func (t *TrackWriter) accepted(p *wire.Params) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	ranges := t.ranges.Update(p.Ranges)
+	if err := t.s.checkRanges(p.Ranges, ranges); err != nil {
+		t.rs.abort(moqt.StreamCancelled, ErrClosed)
+		return fmt.Errorf("moqt: the peer accepts track %v with a filter that cannot be: %s", t.name, err.Reason)
+	}
+	t.ranges = ranges
+	if t.s.profile.PublishParams() {
+		t.state.Forward = true // unless it is told
+	}
+	t.applyLocked(p)
+	if p.Filter.Set {
+		t.state.Start, t.state.End = bounds(p.Filter.Value, t.joining, t.joinable)
+	}
+	return nil
 }
 
 // applyLocked takes over what a message of the subscriber says.
@@ -202,36 +261,6 @@ func (t *TrackWriter) applyLocked(p *wire.Params) {
 		st.NewGroup++
 		st.NewGroupValue = p.NewGroup.Value
 	}
-}
-
-// resolveLocked turns a filter into bounds. ("Subscription Filters")
-func (t *TrackWriter) resolveLocked(f moqt.Filter, largest moqt.Location, some bool) {
-	start, end := moqt.Location{}, endless
-	switch f.Kind {
-	case moqt.FilterLargestObject:
-		switch {
-		case !some:
-		case largest.Object < math.MaxUint64:
-			start = moqt.Location{Group: largest.Group, Object: largest.Object + 1}
-		case largest.Group < math.MaxUint64:
-			start = moqt.Location{Group: largest.Group + 1}
-		default:
-			start, end = endless, moqt.Location{} // there is nothing after it
-		}
-	case moqt.FilterNextGroup:
-		switch {
-		case !some:
-		case largest.Group < math.MaxUint64:
-			start = moqt.Location{Group: largest.Group + 1}
-		default:
-			start, end = endless, moqt.Location{}
-		}
-	case moqt.FilterAbsoluteStart:
-		start = f.Start
-	case moqt.FilterAbsoluteRange:
-		start, end = f.Start, moqt.Location{Group: f.EndGroup, Object: moqt.WholeGroup}
-	}
-	t.state.Start, t.state.End = start, end
 }
 
 // run follows the request stream until the subscription ends.
@@ -263,10 +292,18 @@ func (t *TrackWriter) Drained() <-chan struct{} { return t.drained }
 func (t *TrackWriter) updated(m *wire.RequestUpdate) error {
 	largest, some := t.Largest()
 	t.mu.Lock()
+	ranges := t.ranges.Update(m.Params.Ranges)
+	if err := t.s.checkRanges(m.Params.Ranges, ranges); err != nil {
+		t.mu.Unlock()
+		t.rs.send(err)
+		t.CloseWithError(moqt.DoneUpdateFailed, err.Reason)
+		return nil
+	}
+	t.ranges = ranges
 	was := t.state.Forward
 	t.applyLocked(&m.Params)
 	if m.Params.Filter.Set {
-		t.resolveLocked(m.Params.Filter.Value, largest, some)
+		t.state.Start, t.state.End = bounds(m.Params.Filter.Value, largest, some)
 	}
 	raised := t.state.Forward && !was
 	lowered := was && !t.state.Forward
@@ -332,22 +369,27 @@ func (t *TrackWriter) Largest() (moqt.Location, bool) {
 	return t.largest, t.some
 }
 
-// wants reports whether an object at l goes to the subscriber, and takes note
-// that it was published.
-func (t *TrackWriter) wants(l moqt.Location) bool {
+// wants reports whether o goes to the subscriber, and takes note that it was
+// published. filtered says that it does not because it does not pass the range
+// filters, of which nothing follows for the objects after it.
+func (t *TrackWriter) wants(o *moqt.Object) (wanted, filtered bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if !t.some || t.largest.Less(l) {
-		t.largest, t.some = l, true
+	if !t.some || t.largest.Less(o.Location) {
+		t.largest, t.some = o.Location, true
 	}
-	return t.state.Forward && !t.closed && !l.Less(t.state.Start) && !t.state.End.Less(l)
+	e := extent{start: t.state.Start, end: t.state.End}
+	wanted = t.state.Forward && !t.closed && e.covers(o.Location)
+	filtered = wanted && !t.ranges.Match(o)
+	return wanted && !filtered, filtered
 }
 
 // SendDatagram sends o as a datagram. One that is larger than the path takes is
 // an error and lost; so is, without an error, one that the network drops or that
 // has outlived a delivery timeout.
 func (t *TrackWriter) SendDatagram(o moqt.Object) error {
-	if !t.wants(o.Location) || t.lateDatagram(&o) {
+	o.Datagram = true
+	if wanted, _ := t.wants(&o); !wanted || t.lateDatagram(&o) {
 		return nil
 	}
 	d := wire.Datagram{

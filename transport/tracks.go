@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/tributary-live/tributary/transport/moqt"
 	"github.com/tributary-live/tributary/transport/wire"
@@ -15,13 +16,22 @@ type TracksReader struct {
 	rs      *requestStream
 	prefix  moqt.Namespace
 	skipped chan moqt.TrackName
+
+	mu     sync.Mutex // guards what follows
+	ranges moqt.RangeFilters
 }
 
 // SubscribeTracks asks the peer to publish all tracks under prefix on this
 // session, those that are there and those to come; its own tracks it leaves out.
-func (s *Session) SubscribeTracks(ctx context.Context, prefix moqt.Namespace) (*TracksReader, error) {
+// The options are those of the subscriptions to come, of which drafts before 19
+// have Paused alone. Only here Ranges may have filters of track properties.
+func (s *Session) SubscribeTracks(ctx context.Context, prefix moqt.Namespace, o *SubscribeOptions) (*TracksReader, error) {
+	p := o.offered()
+	if err := s.mayFilter(p.Ranges); err != nil {
+		return nil, err
+	}
 	rs, m, err := s.request(ctx, wire.KindSubscribeTracks, 0, nil, func(id uint64) wire.Message {
-		return &wire.SubscribeTracks{RequestID: id, Prefix: prefix}
+		return &wire.SubscribeTracks{RequestID: id, Prefix: prefix, Params: p}
 	})
 	if err != nil {
 		return nil, err
@@ -29,7 +39,7 @@ func (s *Session) SubscribeTracks(ctx context.Context, prefix moqt.Namespace) (*
 	if _, ok := m.(*wire.RequestOK); !ok {
 		return nil, rs.unexpected(m)
 	}
-	t := &TracksReader{rs: rs, prefix: prefix, skipped: make(chan moqt.TrackName, 16)}
+	t := &TracksReader{rs: rs, prefix: prefix, ranges: p.Ranges, skipped: make(chan moqt.TrackName, 16)}
 	if !s.wg.Go(t.run) {
 		return nil, s.cause()
 	}
@@ -63,6 +73,24 @@ func (t *TracksReader) run() {
 // subscribed to.
 func (t *TracksReader) Skipped() <-chan moqt.TrackName { return t.skipped }
 
+// Update changes the options of the subscriptions to come and waits for the
+// peer's answer. Drafts before 19 have Forward alone.
+func (t *TracksReader) Update(ctx context.Context, u SubscribeUpdate) error {
+	t.mu.Lock()
+	after := t.ranges.Update(u.Ranges)
+	t.mu.Unlock()
+	if err := t.rs.s.mayFilter(after); err != nil {
+		return err
+	}
+	if _, err := t.rs.update(ctx, u.params()); err != nil {
+		return fmt.Errorf("moqt: update subscription to tracks under %v: %w", t.prefix, err)
+	}
+	t.mu.Lock()
+	t.ranges = after
+	t.mu.Unlock()
+	return nil
+}
+
 // Context ends when the request does.
 func (t *TracksReader) Context() context.Context { return t.rs.ctx }
 
@@ -73,12 +101,24 @@ func (t *TracksReader) Close() error {
 }
 
 // TracksRequest is the peer's wish for all tracks under a prefix
-// (SUBSCRIBE_TRACKS).
+// (SUBSCRIBE_TRACKS). What it says of the subscriptions to come is used by a
+// [Session.Publish] that names it in PublishOptions.For.
 type TracksRequest struct {
 	incoming
 	Prefix moqt.Namespace
-	// Forward is the forward state for the PUBLISHes that result.
+	// Forward is the forward state of the subscriptions to come, as far as the
+	// request itself tells.
 	Forward bool
+
+	mu sync.Mutex // guards what follows
+	p  wire.Params
+}
+
+// params returns what the subscriptions to come begin with.
+func (r *TracksRequest) params() wire.Params {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.p
 }
 
 func (s *Session) serveTracks(rs *requestStream, m *wire.SubscribeTracks) {
@@ -86,9 +126,35 @@ func (s *Session) serveTracks(rs *requestStream, m *wire.SubscribeTracks) {
 		return
 	}
 	defer s.unwatch(rs)
-	if s.offer(rs, &TracksRequest{incoming{rs}, m.Prefix, m.Params.Forward.Or(true)}) {
-		s.hold(rs)
+	if err := s.checkRanges(m.Params.Ranges, nil); err != nil {
+		rs.refuse(err)
+		return
 	}
+	r := &TracksRequest{incoming: incoming{rs}, Prefix: m.Prefix, Forward: m.Params.Forward.Or(true), p: m.Params}
+	if s.offer(rs, r) {
+		s.hold(rs, r.updated)
+	}
+}
+
+// updated takes over what an update says, or returns the answer that refuses it.
+func (r *TracksRequest) updated(p *wire.Params) *wire.RequestError {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	ranges := r.p.Ranges.Update(p.Ranges)
+	if err := r.rs.s.checkRanges(p.Ranges, ranges); err != nil {
+		return err
+	}
+	r.p.Ranges = ranges
+	if p.Forward.Set {
+		r.p.Forward = p.Forward
+	}
+	if p.ObjectTimeout.Set {
+		r.p.ObjectTimeout = p.ObjectTimeout
+	}
+	if p.SubgroupTimeout.Set {
+		r.p.SubgroupTimeout = p.SubgroupTimeout
+	}
+	return nil
 }
 
 // Accept answers REQUEST_OK. The caller then publishes the tracks, by

@@ -1,0 +1,152 @@
+package transport
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/tributary-live/tributary/transport/moqt"
+	"github.com/tributary-live/tributary/transport/wire"
+)
+
+// update sends a REQUEST_UPDATE and waits for its answer. The wait for room at
+// the peer is part of that.
+func (rs *requestStream) update(ctx context.Context, p wire.Params) (*wire.RequestOK, error) {
+	wait := rs.s.cfg.Limits.ResponseTimeout
+	ctx, stop := context.WithTimeoutCause(ctx, wait, fmt.Errorf("moqt: no answer within %v", wait))
+	defer stop()
+	answer, err := rs.sendUpdate(ctx, p, nil)
+	if err != nil {
+		return nil, err
+	}
+	return rs.awaitAnswer(ctx, answer)
+}
+
+// sendUpdate sends a REQUEST_UPDATE as soon as the peer has room for one, and
+// returns what its answer will come by. before, if not nil, is called with its
+// id before it is sent.
+func (rs *requestStream) sendUpdate(ctx context.Context, p wire.Params, before func(id uint64)) (<-chan wire.Message, error) {
+	if err := rs.takeCredit(ctx); err != nil {
+		return nil, err
+	}
+	answer := make(chan wire.Message, 1)
+	id := rs.s.newID()
+	if before != nil {
+		before(id)
+	}
+	waits := false
+	err := rs.write(&wire.RequestUpdate{RequestID: id, Params: p}, false, func() {
+		rs.mu.Lock()
+		rs.sending--
+		rs.updates = append(rs.updates, answer)
+		rs.mu.Unlock()
+		waits = true
+	})
+	if err != nil && !waits {
+		rs.mu.Lock()
+		rs.sending--
+		rs.freeLocked()
+		rs.mu.Unlock()
+	}
+	return answer, err
+}
+
+// takeCredit waits until one more update may be sent. ("MAX_REQUEST_UPDATES")
+func (rs *requestStream) takeCredit(ctx context.Context) error {
+	limit := rs.s.peerSetup.MaxRequestUpdates.Value // 0 is none
+	for {
+		rs.mu.Lock()
+		free := limit == 0 || uint64(len(rs.updates)+rs.sending) < limit
+		if free {
+			rs.sending++
+		}
+		freed := rs.freed
+		rs.mu.Unlock()
+		if free {
+			return nil
+		}
+		select {
+		case <-freed:
+		case <-rs.ctx.Done():
+			return rs.endOf(nil)
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+func (rs *requestStream) freeLocked() {
+	close(rs.freed)
+	rs.freed = make(chan struct{})
+}
+
+// awaitAnswer waits for the answer to an update.
+func (rs *requestStream) awaitAnswer(ctx context.Context, answer <-chan wire.Message) (*wire.RequestOK, error) {
+	select {
+	case m := <-answer:
+		if e, ok := m.(*wire.RequestError); ok {
+			return nil, requestError(e)
+		}
+		return m.(*wire.RequestOK), nil
+	case <-rs.ctx.Done():
+		return nil, rs.endOf(nil)
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// answered hands an answer to the oldest update that waits for one.
+func (rs *requestStream) answered(m wire.Message) error {
+	rs.mu.Lock()
+	var answer chan wire.Message
+	if len(rs.updates) > 0 {
+		answer, rs.updates = rs.updates[0], rs.updates[1:]
+		rs.freeLocked()
+	}
+	rs.mu.Unlock()
+	if answer == nil {
+		return rs.s.fail(moqt.SessionProtocolViolation, "an answer to nothing on request %d", rs.id)
+	}
+	answer <- m
+	return nil
+}
+
+// pendingUpdates are updates of the peer that have come and are not answered.
+type pendingUpdates []*wire.RequestUpdate
+
+// add takes note of an update, of which the peer may not have sent too many.
+func (p *pendingUpdates) add(rs *requestStream, m *wire.RequestUpdate) error {
+	if err := checkTokens(m); err != nil {
+		rs.s.end(err)
+		return err
+	}
+	*p = append(*p, m)
+	if limit := rs.s.cfg.Limits.MaxRequestUpdates; rs.s.profile.UpdateCredit() && len(*p) > limit {
+		return rs.s.fail(moqt.SessionTooManyRequestUpdates, "more than %d updates of request %d without waiting for the answers", limit, rs.id)
+	}
+	return nil
+}
+
+// more reports whether something has come behind the message that was read last.
+func (rs *requestStream) more() bool {
+	l, own := rs.lane.(*streamLane)
+	return own && l.r.Buffered() > 0
+}
+
+// handle gives each update to f, but waits first until the request itself has
+// been answered.
+func (p *pendingUpdates) handle(rs *requestStream, f func(wire.Message) error) error {
+	if len(*p) > 0 && !rs.ours {
+		select {
+		case <-rs.replied:
+		case <-rs.ctx.Done():
+			return rs.endOf(nil)
+		}
+	}
+	for _, m := range *p {
+		if err := f(m); err != nil {
+			return err
+		}
+	}
+	*p = (*p)[:0]
+	return nil
+}
