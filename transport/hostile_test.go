@@ -35,7 +35,7 @@ type hostile struct {
 }
 
 // hostileTables hold what peers may do wrong, beside the codec's vectors.
-var hostileTables = [][]hostile{hostileControl, hostileRequests, hostileAnswers, hostileData, hostileFetches, hostileTimes}
+var hostileTables = [][]hostile{hostileControl, hostileRequests, hostileAnswers, hostileData, hostileFetches, hostileTimes, hostileShared}
 
 // holds reports whether the row is about the draft of p.
 func (h *hostile) holds(p *wire.Profile) bool {
