@@ -71,20 +71,20 @@ var reservedTypes = func() (rows []hostile) {
 }()
 
 // hostileData is about subgroup streams and datagrams.
-var hostileData = append(reservedTypes, []hostile{
+var hostileData = everyDraft(append(reservedTypes, []hostile{
 	pv("subgroup type 00", data("00 07 00 00")).serving(view),
 	pv("subgroup type 90", data("8090 07 00 00")).serving(view),
-	pv("end inside a subgroup header", dataFIN("70 07")).serving(view),
-	pv("object id that overflows", data("70 07 00 ff ffffffffffffffff 00 00 00 00 00")).serving(view),
-	pv("unknown object status", data("70 07 00 00 00 01")).serving(view),
-	pv("properties on an END_OF_GROUP", data("71 07 00 00 02 02 01 00 03")).serving(view),
-	pv("property that ends too early", data("71 07 00 00 02 01 05 01 61")).serving(view),
-	pv("property type that overflows", data("71 07 00 00 0b 02 00 ff ffffffffffffffff 00 01 61")).serving(view),
-	pv("end inside an object's header", dataFIN("70 07 00 00")).serving(view),
-	pv("end inside properties", dataFIN("71 07 00 00 05 02")).serving(view),
-	pv("end inside a payload", dataFIN("70 07 00 00 03 61")).serving(view),
-	pv("end before a payload", dataFIN("70 07 00 00 03")).serving(view),
-	pv("end inside a payload that is skipped", dataFIN("70 07 00 00 03 61")).serving(func(ctx context.Context, s *transport.Session) error {
+	pv("end inside a subgroup header", dataFIN("30 07")).serving(view),
+	pv("object id that overflows", data("30 07 00 ff ffffffffffffffff 00 00 00 00 00")).serving(view).in(requestStreams),
+	pv("unknown object status", data("30 07 00 00 00 01")).serving(view),
+	pv("properties on an END_OF_GROUP", data("31 07 00 00 02 02 01 00 03")).serving(view),
+	pv("property that ends too early", data("31 07 00 00 02 01 05 01 61")).serving(view),
+	pv("property type that overflows", data("31 07 00 00 0b 02 00 ff ffffffffffffffff 00 01 61")).serving(view).in(requestStreams),
+	pv("end inside an object's header", dataFIN("30 07 00 00")).serving(view),
+	pv("end inside properties", dataFIN("31 07 00 00 05 02")).serving(view),
+	pv("end inside a payload", dataFIN("30 07 00 00 03 61")).serving(view),
+	pv("end before a payload", dataFIN("30 07 00 00 03")).serving(view),
+	pv("end inside a payload that is skipped", dataFIN("30 07 00 00 03 61")).serving(func(ctx context.Context, s *transport.Session) error {
 		r, err := s.Subscribe(ctx, clock, nil)
 		if err != nil {
 			return err
@@ -99,7 +99,7 @@ var hostileData = append(reservedTypes, []hostile{
 		}
 		return nil
 	}),
-	pv("end inside the first object, which has the subgroup's id", dataFIN("72 07 00 05 03 61")).serving(view),
+	pv("end inside the first object, which has the subgroup's id", dataFIN("32 07 00 05 03 61")).serving(view),
 	pv("datagram type 10", datagram("10 07 00 00 00")).serving(view),
 	pv("datagram type 22", datagram("22 07 00 00 00 00")).serving(view),
 	pv("datagram type 40", datagram("40 07 00 00 00")).serving(view),
@@ -111,26 +111,26 @@ var hostileData = append(reservedTypes, []hostile{
 
 	lives("reset inside a payload", func(p *peer) {
 		p.subscribedTo(7)
-		st := p.uni(unhex("70 07 00 00 03 61"))
+		st := p.uni(unhex("30 07 00 00 03 61"))
 		synctest.Wait()
 		st.CancelWrite(moqt.StreamDeliveryTimeout)
 	}).serving(view),
 	lives("reset inside a header", func(p *peer) {
 		p.subscribedTo(7)
-		p.uni(unhex("70")).CancelWrite(moqt.StreamCancelled)
-		p.uni(unhex("72 07 00")).CancelWrite(moqt.StreamCancelled)
+		p.uni(unhex("30")).CancelWrite(moqt.StreamCancelled)
+		p.uni(unhex("32 07 00")).CancelWrite(moqt.StreamCancelled)
 	}).serving(view),
-	lives("empty subgroups", dataFIN("70 07 00", "72 07 00", "74 07 00 05", "50 07 00 09")).serving(view),
-	lives("object of no bytes", dataFIN("70 07 00 00 00 00")).serving(reads("0/0/0 ")),
-	lives("subgroup with the id of its first object", dataFIN("72 07 03 05 01 61")).serving(reads("3/5/5 a")),
-	lives("numbers in more bytes than needed", dataFIN("8070 8007 8003 8005 8001 61")).serving(reads("3/5/0 a")),
-	lives("the last object there can be", dataFIN("70 07 ff ffffffffffffffff ff ffffffffffffffff 01 61")).
-		serving(reads("18446744073709551615/18446744073709551615/0 a")),
-	lives("unknown property", dataFIN("71 07 00 00 03 bd00 05 01 61")).serving(reads("0/0/0 a")),
+	lives("empty subgroups", dataFIN("30 07 00", "32 07 00", "34 07 00 05", "10 07 00 09")).serving(view),
+	lives("object of no bytes", dataFIN("30 07 00 00 00 00")).serving(reads("0/0/0 ")),
+	lives("subgroup with the id of its first object", dataFIN("32 07 03 05 01 61")).serving(reads("3/5/5 a")),
+	lives("numbers in more bytes than needed", dataFIN("8070 8007 8003 8005 8001 61")).serving(reads("3/5/0 a")).in(requestStreams),
+	lives("the last object there can be", dataFIN("30 07 ff ffffffffffffffff ff ffffffffffffffff 01 61")).
+		serving(reads("18446744073709551615/18446744073709551615/0 a")).in(requestStreams),
+	lives("unknown property", dataFIN("31 07 00 00 03 bd00 05 01 61")).serving(reads("0/0/0 a")).in(requestStreams),
 	lives("subgroup of an unknown alias", func(p *peer) {
 		p.subscribedTo(7)
 		start := time.Now()
-		p.wantStopped(p.uni(unhex("70 08 00 00 01 61")), moqt.StreamCancelled)
+		p.wantStopped(p.uni(unhex("30 08 00 00 01 61")), moqt.StreamCancelled)
 		if d := time.Since(start); d != 2*time.Second {
 			p.t.Errorf("the stream was stopped after %v, want UnknownAliasWait, 2s", d)
 		}
@@ -140,7 +140,7 @@ var hostileData = append(reservedTypes, []hostile{
 		start := time.Now()
 		var at2s int
 		for i := range 2000 {
-			st := p.uni(append([]byte{0x70}, wire.AppendVarint(nil, uint64(100+i))...))
+			st := p.uni(append([]byte{0x30}, wire.AppendVarint(nil, uint64(100+i))...))
 			p.write(st, unhex("00 00 01 61"))
 			synctest.Wait()
 			if st.Context().Err() == nil {
@@ -151,17 +151,17 @@ var hostileData = append(reservedTypes, []hostile{
 		if at2s != 64 || time.Since(start) != 0 {
 			p.t.Errorf("%d streams wait after %v, want MaxUnknownAlias, 64", at2s, time.Since(start))
 		}
-	}).serving(view),
+	}).serving(view).in(requestStreams),
 	lives("datagrams of unknown aliases", func(p *peer) {
 		for i := range 1000 {
 			p.conn.SendDatagram(append(append([]byte{0x0c}, wire.AppendVarint(nil, uint64(i))...), 0, 0x61))
 		}
-	}),
+	}).in(requestStreams),
 	lives("streams of a track that was cancelled", func(p *peer) {
 		st := p.subscribedTo(7)
 		p.wantReset(st, moqt.StreamCancelled)
 		start := time.Now()
-		p.wantStopped(p.uni(unhex("70 07 00 00 01 61")), moqt.StreamCancelled)
+		p.wantStopped(p.uni(unhex("30 07 00 00 01 61")), moqt.StreamCancelled)
 		if d := time.Since(start); d > 0 {
 			p.t.Errorf("the stream was stopped after %v, want it at once", d)
 		}
@@ -172,9 +172,9 @@ var hostileData = append(reservedTypes, []hostile{
 			err = r.Close()
 		}
 		return err
-	}),
+	}).in(requestStreams),
 	lives("streams of a track that was refused", func(p *peer) {
-		st := p.uni(unhex("70 05 00 00 01 61"))
+		st := p.uni(unhex("30 05 00 00 01 61"))
 		p.wantError(p.request(publishMessage(0, 5, "a")), wire.KindPublish, moqt.RequestUninterested)
 		p.wantStopped(st, moqt.StreamCancelled)
 	}).serving(func(ctx context.Context, s *transport.Session) error {
@@ -187,25 +187,25 @@ var hostileData = append(reservedTypes, []hostile{
 	}),
 	lives("object larger than the limit", func(p *peer) {
 		p.subscribedTo(7)
-		st := p.uni(unhex("70 07 00 00 f0 7fffffff"))
+		st := p.uni(unhex("30 07 00 00 f0 7fffffff"))
 		p.wantStopped(st, moqt.StreamExcessiveLoad)
-	}).serving(view),
+	}).serving(view).in(requestStreams),
 	lives("object of 2^62 bytes", func(p *peer) {
 		p.subscribedTo(7)
-		p.wantStopped(p.uni(unhex("70 07 00 00 ff 4000000000000000")), moqt.StreamExcessiveLoad)
-		p.wantStopped(p.uni(unhex("70 07 00 00 ff ffffffffffffffff")), moqt.StreamExcessiveLoad)
-	}).serving(view),
+		p.wantStopped(p.uni(unhex("30 07 00 00 ff 4000000000000000")), moqt.StreamExcessiveLoad)
+		p.wantStopped(p.uni(unhex("30 07 00 00 ff ffffffffffffffff")), moqt.StreamExcessiveLoad)
+	}).serving(view).in(requestStreams),
 	lives("properties larger than the limit", func(p *peer) {
 		p.subscribedTo(7)
-		p.wantStopped(p.uni(unhex("71 07 00 00 ff 4000000000000000")), moqt.StreamExcessiveLoad)
-	}).serving(view),
+		p.wantStopped(p.uni(unhex("31 07 00 00 ff 4000000000000000")), moqt.StreamExcessiveLoad)
+	}).serving(view).in(requestStreams),
 	lives("first object larger than the limit, which has the subgroup's id", func(p *peer) {
 		p.subscribedTo(7)
-		p.wantStopped(p.uni(unhex("72 07 00 00 ff 4000000000000000")), moqt.StreamExcessiveLoad)
-	}).serving(view),
+		p.wantStopped(p.uni(unhex("32 07 00 00 ff 4000000000000000")), moqt.StreamExcessiveLoad)
+	}).serving(view).in(requestStreams),
 	lives("object of the largest size", func(p *peer) {
 		p.subscribedTo(7)
-		st := p.uni(append(unhex("70 07 00 00 d00000"), bytes.Repeat([]byte{0}, 1<<20)...))
+		st := p.uni(append(unhex("30 07 00 00 d00000"), bytes.Repeat([]byte{0}, 1<<20)...))
 		st.Close()
 	}).serving(func(ctx context.Context, s *transport.Session) error {
 		r, err := s.Subscribe(ctx, clock, nil)
@@ -220,5 +220,5 @@ var hostileData = append(reservedTypes, []hostile{
 			return fmt.Errorf("ReadObject() = %d bytes, %v", len(o.Payload), err)
 		}
 		return nil
-	}),
-}...)
+	}).in(requestStreams),
+}...))
