@@ -27,9 +27,9 @@ func Session(ctx context.Context, w io.Writer, c SessionConfig) ([]Bar, error) {
 	var bars []Bar
 	for _, size := range c.Sizes {
 		for _, streams := range c.Streams {
-			var shares []float64
+			var shares, sent, received []float64 // session / bare, of each pair
 			for run := range c.Runs {
-				rate := make(map[Kind]float64)
+				results := make(map[Kind]*bulkResult)
 				order := []Kind{KindBareBulk, KindBulk}
 				if run%2 == 1 {
 					order = []Kind{KindBulk, KindBareBulk}
@@ -39,18 +39,24 @@ func Session(ctx context.Context, w io.Writer, c SessionConfig) ([]Bar, error) {
 					if err != nil {
 						return nil, fmt.Errorf("%s: %w", kind, err)
 					}
-					rate[kind] = r.rate
+					results[kind] = r
 					writeLine(w, fmt.Sprintf("Session/over=%s/size=%d/streams=%d", kind, size, streams), r.objects,
 						Metric{r.rate / 1e6, "MB/s"}, Metric{r.cpu * 1e9, "send-cpu-s/GB"}, Metric{r.ownCPU * 1e9, "receive-cpu-s/GB"})
 				}
-				shares = append(shares, ratio(rate[KindBulk], rate[KindBareBulk]))
+				session, bare := results[KindBulk], results[KindBareBulk]
+				shares = append(shares, ratio(session.rate, bare.rate))
+				sent = append(sent, ratio(session.cpu, bare.cpu))
+				received = append(received, ratio(session.ownCPU, bare.ownCPU))
 			}
-			b := Bar{Name: fmt.Sprintf("session / bare quic-go, %d B, %d streams", size, streams), Unit: "x",
-				Value: median(shares, func(s float64) float64 { return s }), Bound: AtLeast(0.95, Never)}
+			same := func(v float64) float64 { return v }
+			of := fmt.Sprintf(" / bare quic-go, %d B, %d streams", size, streams)
+			b := Bar{Name: "session" + of, Unit: "x", Value: median(shares, same), Bound: AtLeast(0.95, Never)}
 			if size < c.Bar {
 				b.Bound = nil
 			}
-			bars = append(bars, b)
+			bars = append(bars, b,
+				Bar{Name: "CPU per byte to send" + of, Unit: "x", Value: median(sent, same)},
+				Bar{Name: "CPU per byte to receive" + of, Unit: "x", Value: median(received, same)})
 		}
 	}
 	return bars, nil

@@ -144,8 +144,8 @@ func TestFanoutWithSlow(t *testing.T) {
 func TestSession(t *testing.T) {
 	t.Parallel()
 	lines, bars := measure(t, "session", "--size", "1000", "--size", "65536", "--streams", "1", "--streams", "3", "--runs", "1", "--duration", "50ms", "--warm-up", "10ms")
-	if len(lines) != 8 || bars != 4 {
-		t.Fatalf("%d lines and %d bars, want 8 and 4", len(lines), bars)
+	if len(lines) != 8 || bars != 3*4 {
+		t.Fatalf("%d lines and %d bars, want 8 and 12", len(lines), bars)
 	}
 	for _, l := range lines {
 		if l.n < 1 || l.metrics["MB/s"] <= 0 {
