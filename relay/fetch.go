@@ -22,7 +22,7 @@ func (p *peer) serveFetch(ctx context.Context, req *transport.FetchRequest) {
 		return
 	}
 	defer t.release()
-	if err := t.await(req.Context(), 0, p.node != ""); err != nil {
+	if err := t.await(req.Context(), p, 0); err != nil {
 		refuse(req, err)
 		return
 	}
@@ -273,7 +273,7 @@ func (p *peer) serveStatus(ctx context.Context, req *transport.StatusRequest) {
 		return
 	}
 	defer t.release()
-	if err := t.await(req.Context(), 0, p.node != ""); err != nil {
+	if err := t.await(req.Context(), p, 0); err != nil {
 		refuse(req, err)
 		return
 	}

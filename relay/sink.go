@@ -67,7 +67,7 @@ func (p *peer) serveSubscribe(ctx context.Context, req *transport.SubscribeReque
 		return
 	}
 	defer t.release()
-	if err := t.await(req.Context(), req.Rendezvous, p.node != ""); err != nil {
+	if err := t.await(req.Context(), p, req.Rendezvous); err != nil {
 		p.log.Debug("subscription refused", "track", req.Track, "err", err)
 		refuse(req, err)
 		return

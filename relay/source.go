@@ -54,6 +54,7 @@ type source struct {
 	rd     *transport.TrackReader
 	closed bool
 	feed   *cache.Source
+	finish func() // called at END_OF_TRACK
 	heads  map[moqt.Location]*cache.Writer // by group and subgroup
 }
 
@@ -75,7 +76,9 @@ func (t *track) hasActive(s *source) bool {
 // subscribe asks the publisher for the track and reads it until it ends.
 func (s *source) subscribe() {
 	ctx, cancel := context.WithTimeout(s.t.ctx, subscribeTimeout)
-	rd, fetch, err := s.p.sess.Join(ctx, s.t.name, 0, nil)
+	o := &transport.SubscribeOptions{}
+	o.NewGroupValue, o.NewGroup = s.t.takeWanted()
+	rd, fetch, err := s.p.sess.Join(ctx, s.t.name, 0, o)
 	cancel()
 	if err != nil {
 		s.t.lost(s, false, err)
@@ -88,7 +91,7 @@ func (s *source) subscribe() {
 func (s *source) run(rd *transport.TrackReader, fetch *transport.FetchReader) {
 	s.since = time.Now()
 	s.probation = s.t.hasActive(s)
-	s.feed = s.t.log.Source() // before anybody fetches from a source that is trusted
+	s.feed = s.t.log.Source(s.p.sess.ParseProperties) // before anybody fetches from a source that is trusted
 	s.trusted.Store(!s.probation)
 	s.heads = make(map[moqt.Location]*cache.Writer)
 	s.mu.Lock()
@@ -98,11 +101,21 @@ func (s *source) run(rd *transport.TrackReader, fetch *transport.FetchReader) {
 	if closed {
 		rd.Close()
 	}
+	if err := rd.CheckProperties(); err != nil {
+		rd.CloseWith(moqt.StreamMalformedTrack)
+		s.feed.Close()
+		s.t.refuse(s.p)
+		s.t.lost(s, false, &transport.RequestError{Code: moqt.RequestMalformedTrack, Reason: err.Error(), RetryAfter: -1})
+		return
+	}
 	s.last.Store(time.Now().UnixNano())
 	if fetch != nil {
 		s.t.fills(+1) // before anybody can see the track as live and ask for its head
 	}
 	s.t.established(s, rd)
+	if value, ok := s.t.takeWanted(); ok { // it offered the track, or was asked for it before
+		s.t.requestGroup(value)
+	}
 	s.t.r.log.Debug("source established", "session", s.p.id, "track", s.t.name)
 	err := s.read(rd, fetch)
 	rd.Close()
@@ -118,6 +131,7 @@ func (s *source) read(rd *transport.TrackReader, fetch *transport.FetchReader) e
 	defer streams.Wait()
 	ctx, cancel := context.WithCancelCause(s.t.ctx)
 	defer cancel(nil)
+	s.finish = sync.OnceFunc(func() { wg.Go(func() { s.endOfTrack(ctx, cancel) }) })
 	joined, _ := rd.Largest()
 	filled := make(chan struct{})
 	if fetch == nil {
@@ -165,6 +179,14 @@ func (s *source) read(rd *transport.TrackReader, fetch *transport.FetchReader) e
 			}
 		})
 	}
+}
+
+// endOfTrack ends the source some time after END_OF_TRACK, as PUBLISH_DONE would
+// that the publisher has not sent: nothing can follow, but streams of before
+// may still be on their way.
+func (s *source) endOfTrack(ctx context.Context, end context.CancelCauseFunc) {
+	waitAtMost(ctx, lastTimeout)
+	end(&transport.TrackDone{Code: moqt.DoneTrackEnded})
 }
 
 func waitAtMost(ctx context.Context, d time.Duration) {
@@ -279,6 +301,9 @@ func (s *source) pump(ctx context.Context, sg *transport.SubgroupReader) error {
 		if err := s.judge(fresh, err); err != nil {
 			return err
 		}
+		if o.Status == moqt.StatusEndOfTrack {
+			s.finish()
+		}
 		if !relieved { // not before this stream has gone on where the head ends
 			relieved = true
 			s.relieve(sg.Header())
@@ -321,6 +346,9 @@ func (s *source) readDatagrams(ctx context.Context, rd *transport.TrackReader) {
 			if err := s.judge(fresh, err); err != nil {
 				s.fault(err)
 				return
+			}
+			if o.Status == moqt.StatusEndOfTrack {
+				s.finish()
 			}
 		}
 	}
@@ -395,11 +423,7 @@ func (s *source) fault(err error) {
 	if s.t.ctx.Err() != nil {
 		return
 	}
-	s.t.mu.Lock()
-	again := s.t.refused[s.p]
-	s.t.refused[s.p] = true
-	s.t.mu.Unlock()
-	if again {
+	if s.t.refuse(s.p) {
 		return
 	}
 	s.t.r.log.Warn("publisher cut off", "session", s.p.id, "track", s.t.name, "err", err)
@@ -410,6 +434,16 @@ func (s *source) fault(err error) {
 		s.announced.revoke()
 	}
 	s.closeWith(moqt.StreamMalformedTrack)
+}
+
+// refuse has p asked for the track no more, and reports whether that was so
+// before.
+func (t *track) refuse(p *peer) (before bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	before = t.refused[p]
+	t.refused[p] = true
+	return before
 }
 
 func (s *source) close() { s.closeWith(moqt.StreamCancelled) }
@@ -434,8 +468,8 @@ func (p *peer) servePublish(req *transport.PublishRequest) {
 	}
 	defer t.release()
 	t.mu.Lock()
-	s := t.addSourceLocked(p)
-	wanted := len(t.sinks) > 0
+	s := t.addSourceLocked(p, true)
+	wanted := len(t.sinks) > 0 || len(t.waiting) > 0
 	t.mu.Unlock()
 	if s == nil {
 		req.Reject(moqt.RequestUninterested, "the track has publishers enough, or contradicted another's before")
@@ -486,6 +520,9 @@ func (t *track) steer(ctx context.Context, rd *transport.TrackReader, forward bo
 				return
 			}
 			forward = wanted
+			t.mu.Lock()
+			t.tellLocked(rd)
+			t.mu.Unlock()
 			continue
 		}
 		select {

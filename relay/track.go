@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tributary-live/tributary/api"
@@ -23,6 +24,8 @@ type track struct {
 	ctx  context.Context // ends with the track
 	stop context.CancelFunc
 	hint chan struct{} // cap 1: a token when a relay may have come to have it
+	// maxCache is MAX_CACHE_DURATION in ns, 0 if there is none.
+	maxCache atomic.Int64
 
 	mu       sync.Mutex // guards what follows
 	users    int
@@ -44,7 +47,10 @@ type track struct {
 	sinks    map[*sink]struct{}
 	flights  []*flight
 	vain     []vain
-	waiting  int  // subscribers that wait for a publisher to come
+	dynamic  bool          // its publisher begins groups on request
+	wants    *uint64       // NEW_GROUP_REQUEST for the first SUBSCRIBE to a publisher
+	asked    *groupRequest // the last that was sent
+	waiting  map[*peer]int // subscribers that wait for a publisher to come
 	seeking  bool // seek runs
 	over     bool
 	overCode moqt.DoneCode
@@ -63,7 +69,7 @@ func (r *Relay) hold(name moqt.TrackName) (*track, error) {
 		t = &track{
 			r: r, name: name, log: cache.NewTrack(r.cfg.Cache),
 			sources: make(map[*peer]*source), refused: make(map[*peer]bool), tried: make(map[*peer]time.Time),
-			sinks: make(map[*sink]struct{}), changed: make(chan struct{}), hint: make(chan struct{}, 1),
+			sinks: make(map[*sink]struct{}), waiting: make(map[*peer]int), changed: make(chan struct{}), hint: make(chan struct{}, 1),
 		}
 		t.ctx, t.stop = context.WithCancel(r.ctx)
 		r.tracks[name] = t
@@ -204,18 +210,18 @@ func (t *track) isPublished(p *peer) bool {
 }
 
 // await waits until the track has an Established publisher. If there is nobody
-// to ask, or all refuse, it waits up to rendezvous for somebody to come.
-// local says that only publishers of this relay are to be asked.
-func (t *track) await(ctx context.Context, rendezvous time.Duration, local bool) error {
+// to ask, or all refuse, it waits up to rendezvous for somebody to come. p is who
+// asks: for another relay only publishers of this one are asked.
+func (t *track) await(ctx context.Context, p *peer, rendezvous time.Duration) error {
 	var late <-chan time.Time
 	if rendezvous = min(rendezvous, t.r.cfg.MaxRendezvous); rendezvous > 0 {
 		timer := time.NewTimer(rendezvous)
 		defer timer.Stop()
 		late = timer.C
-		t.wait(+1)
-		defer t.wait(-1)
+		t.wait(p, +1)
+		defer t.wait(p, -1)
 	}
-	t.acquire(local)
+	t.acquire(p.node != "")
 	for {
 		t.mu.Lock()
 		live, over, idle, failed, changed := t.live, t.over, t.pending == 0, t.failed, t.changed
@@ -238,10 +244,24 @@ func (t *track) await(ctx context.Context, rendezvous time.Duration, local bool)
 	}
 }
 
-func (t *track) wait(n int) {
+func (t *track) wait(p *peer, n int) {
 	t.mu.Lock()
-	t.waiting += n
-	t.mu.Unlock()
+	defer t.mu.Unlock()
+	if t.waiting[p] += n; t.waiting[p] == 0 {
+		delete(t.waiting, p)
+	}
+}
+
+// subscribedBy reports whether p is subscribed, or waits to be.
+func (t *track) subscribedBy(p *peer) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for k := range t.sinks {
+		if k.p == p {
+			return true
+		}
+	}
+	return t.waiting[p] > 0
 }
 
 func (t *track) noPublisher(failed error) error {
@@ -323,7 +343,7 @@ func (t *track) seek() {
 			t.pending--
 			t.changedLocked()
 		}
-		wanted := (len(t.sinks) > 0 || t.waiting > 0) && !t.over
+		wanted := (len(t.sinks) > 0 || len(t.waiting) > 0) && !t.over
 		if len(t.sources) > 0 {
 			retry.step = reseek // nothing is missing: now and then is enough
 		}
@@ -359,7 +379,7 @@ func (t *track) attachRelay(o api.Origin) {
 			t.mu.Unlock()
 			return
 		}
-		s := t.addSourceLocked(up.peer)
+		s := t.addSourceLocked(up.peer, false)
 		if s != nil {
 			s.url = o.URL
 		}
@@ -383,7 +403,7 @@ var errGone = errors.New("the publisher's session has ended")
 // attach subscribes at a publisher of this relay.
 func (t *track) attach(p *peer, a *announcement) {
 	t.mu.Lock()
-	s := t.addSourceLocked(p)
+	s := t.addSourceLocked(p, false)
 	if s != nil {
 		s.announced = a
 	}
@@ -394,12 +414,13 @@ func (t *track) attach(p *peer, a *announcement) {
 }
 
 // addSourceLocked makes a place for p among the sources, or returns nil if it
-// has one, is not wanted, or there are enough.
-func (t *track) addSourceLocked(p *peer) *source {
+// has one, is not wanted, or there are enough. One that offers the track by
+// itself may do so again at once.
+func (t *track) addSourceLocked(p *peer, offered bool) *source {
 	if t.over || t.refused[p] || t.sources[p] != nil || len(t.sources) >= t.r.cfg.MaxSources {
 		return nil
 	}
-	if last, asked := t.tried[p]; asked && time.Since(last) < askAgain {
+	if last, asked := t.tried[p]; asked && !offered && time.Since(last) < askAgain {
 		t.askAgainLocked()
 		return nil
 	}
@@ -441,9 +462,10 @@ func (t *track) established(s *source, rd *transport.TrackReader) {
 	t.failed = nil
 	if !s.probation {
 		t.props = rd.Properties()
-	}
-	if l, ok := rd.Largest(); ok && (!t.hasTold || t.told.Less(l)) && !s.probation {
-		t.told, t.hasTold = l, true
+		v, _ := rd.TrackValue(moqt.PropDynamicGroups)
+		t.dynamic = v == 1
+		t.setMaxCache(rd)
+		t.tellLocked(rd)
 	}
 	t.live = true
 	if t.orphan != nil {
@@ -452,6 +474,29 @@ func (t *track) established(s *source, rd *transport.TrackReader) {
 	}
 	t.changedLocked()
 }
+
+// tellLocked takes note of the largest location that a publisher has told.
+func (t *track) tellLocked(rd *transport.TrackReader) {
+	if l, ok := rd.Largest(); ok && (!t.hasTold || t.told.Less(l)) {
+		t.told, t.hasTold = l, true
+	}
+}
+
+// setMaxCache takes over the publisher's MAX_CACHE_DURATION.
+func (t *track) setMaxCache(rd *transport.TrackReader) {
+	ms, ok := rd.TrackValue(moqt.PropMaxCacheDuration)
+	most := time.Duration(0)
+	if ok {
+		// What has been held for less than a millisecond more is within it, so
+		// that 0 lets live objects pass.
+		most = time.Duration(min(ms, uint64(maxCacheable/time.Millisecond)))*time.Millisecond + time.Millisecond
+		t.log.LimitAge(most)
+	}
+	t.maxCache.Store(int64(most))
+}
+
+// maxCacheable is the longest MAX_CACHE_DURATION that is told from none.
+const maxCacheable = 365 * 24 * time.Hour
 
 // lost takes a source out. If it was the last, the subscribers are kept for a
 // while: a publisher that comes back in time goes on where it ended.

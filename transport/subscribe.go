@@ -26,8 +26,10 @@ type SubscribeOptions struct {
 	// Rendezvous is how long a relay should wait for a publisher to appear. If
 	// zero, it answers DOES_NOT_EXIST at once.
 	Rendezvous time.Duration
-	// NewGroup asks a publisher with dynamic groups to start a new one.
-	NewGroup bool
+	// NewGroup asks a publisher with dynamic groups to start a new one, and
+	// NewGroupValue is the largest group known plus one, or 0 if none is.
+	NewGroup      bool
+	NewGroupValue uint64
 	// Ranges are filters that objects have to pass as well. Drafts before 19 have
 	// none.
 	Ranges moqt.RangeFilters
@@ -58,7 +60,7 @@ func (o *SubscribeOptions) params() wire.Params {
 		p.RendezvousTimeout = wire.Some(o.Rendezvous)
 	}
 	if o.NewGroup {
-		p.NewGroup = wire.Some(uint64(0))
+		p.NewGroup = wire.Some(o.NewGroupValue)
 	}
 	p.Ranges = o.Ranges
 	return p

@@ -106,28 +106,50 @@ func (s *Source) inspect(a *admission) error {
 	default:
 		return s.fault(s.id, o.Location, "%v", o.Status)
 	}
-	var objectGaps, groupGaps, immutables int
-	for i := range o.Properties {
-		switch p := &o.Properties[i]; {
-		case p.Type == moqt.PropPriorObjectIDGap:
-			a.gap = p.Value
-			objectGaps++
-		case p.Type == moqt.PropPriorGroupIDGap:
-			a.groupGap, a.hasGroup = p.Value, true
-			groupGaps++
-		case p.Type == moqt.PropImmutable:
-			immutables++
-		case moqt.PropMandatoryFirst <= p.Type && p.Type <= moqt.PropMandatoryLast:
-			return s.fault(s.id, o.Location, "mandatory track property 0x%x on an object", p.Type)
-		}
+	var seen propertyCounts
+	if err := s.inspectProperties(a, o.Properties, &seen, false); err != nil {
+		return err
 	}
 	switch {
-	case objectGaps > 1 || groupGaps > 1 || immutables > 1:
+	case seen.objectGaps > 1 || seen.groupGaps > 1 || seen.immutables > 1:
 		return s.fault(s.id, o.Location, "a property twice")
 	case a.gap > o.Object:
 		return s.fault(s.id, o.Location, "gap of %d objects before it", a.gap)
 	case a.groupGap > o.Group:
 		return s.fault(s.id, o.Location, "gap of %d groups before it", a.groupGap)
+	}
+	return nil
+}
+
+type propertyCounts struct{ objectGaps, groupGaps, immutables int }
+
+// inspectProperties looks at properties, and at those inside
+// IMMUTABLE_PROPERTIES if the source knows how to read them.
+func (s *Source) inspectProperties(a *admission, props moqt.Properties, seen *propertyCounts, inside bool) error {
+	for i := range props {
+		switch p := &props[i]; {
+		case p.Type == moqt.PropPriorObjectIDGap:
+			a.gap = p.Value
+			seen.objectGaps++
+		case p.Type == moqt.PropPriorGroupIDGap:
+			a.groupGap, a.hasGroup = p.Value, true
+			seen.groupGaps++
+		case p.Type == moqt.PropImmutable && inside:
+			return s.fault(s.id, a.meta.Location, "IMMUTABLE_PROPERTIES are nested")
+		case p.Type == moqt.PropImmutable:
+			if seen.immutables++; s.parse == nil {
+				continue
+			}
+			inner, err := s.parse(p.Bytes)
+			if err != nil {
+				return s.fault(s.id, a.meta.Location, "IMMUTABLE_PROPERTIES: %v", err)
+			}
+			if err := s.inspectProperties(a, inner, seen, true); err != nil {
+				return err
+			}
+		case moqt.PropMandatoryFirst <= p.Type && p.Type <= moqt.PropMandatoryLast:
+			return s.fault(s.id, a.meta.Location, "mandatory track property 0x%x on an object", p.Type)
+		}
 	}
 	return nil
 }

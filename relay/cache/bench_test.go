@@ -43,7 +43,7 @@ func BenchmarkFanOut(b *testing.B) {
 					}
 				})
 			}
-			s := tr.Source()
+			s := tr.Source(nil)
 			payload := make([]byte, 8<<10)
 			var w *Writer
 			b.ReportAllocs()
@@ -78,7 +78,7 @@ func BenchmarkAppend(b *testing.B) {
 			defer tr.Close()
 			var sources []*Source
 			for range copies {
-				sources = append(sources, tr.Source())
+				sources = append(sources, tr.Source(nil))
 			}
 			payload := make([]byte, 8<<10)
 			writers := make([]*Writer, copies)
@@ -107,7 +107,7 @@ func BenchmarkAppend(b *testing.B) {
 func BenchmarkWalk(b *testing.B) {
 	tr := NewTrack(Options{})
 	defer tr.Close()
-	w, _ := tr.Source().Open(moqt.Subgroup{})
+	w, _ := tr.Source(nil).Open(moqt.Subgroup{})
 	for id := range uint64(1000) {
 		w.Append(object(0, id))
 	}

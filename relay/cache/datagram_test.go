@@ -12,7 +12,7 @@ import (
 func TestDatagrams(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tr := NewTrack(Options{})
-		a, b := tr.Source(), tr.Source()
+		a, b := tr.Source(nil), tr.Source(nil)
 		r := tr.Reader(loc(2, 0), 4)
 		got := make(chan uint64, 10)
 		go func() {
@@ -64,7 +64,7 @@ func TestDatagrams(t *testing.T) {
 func TestSlowDatagramReaderLosesTheOldest(t *testing.T) {
 	tr := NewTrack(Options{})
 	defer tr.Close()
-	s := tr.Source()
+	s := tr.Source(nil)
 	r := all(tr)
 	for i := range uint64(datagramBacklog + 10) {
 		if _, err := s.Datagram(object(i/100, i)); err != nil {

@@ -14,12 +14,12 @@ import (
 func TestFirstBitIsExact(t *testing.T) {
 	tr := NewTrack(Options{})
 	defer tr.Close()
-	b := openWith(t, tr.Source(), moqt.Subgroup{})
+	b := openWith(t, tr.Source(nil), moqt.Subgroup{})
 	put(t, b, true, 2)
 	if cursor(t, all(tr)).Header().First {
 		t.Error("First without anybody saying so")
 	}
-	a := open(t, tr.Source(), 0)
+	a := open(t, tr.Source(nil), 0)
 	put(t, a, false, 2) // First: the subgroup begins at 2
 	put(t, a, true, 3)
 	if !cursor(t, all(tr)).Header().First {
@@ -36,7 +36,7 @@ func TestFirstBitIsExact(t *testing.T) {
 func TestFINOnlyAfterTheLastObject(t *testing.T) {
 	tr := NewTrack(Options{})
 	defer tr.Close()
-	a, b := open(t, tr.Source(), 0), open(t, tr.Source(), 0)
+	a, b := open(t, tr.Source(nil), 0), open(t, tr.Source(nil), 0)
 	put(t, a, true, 0, 1, 2)
 	put(t, b, false, 0, 1, 2)
 	c := cursor(t, all(tr))
@@ -49,12 +49,12 @@ func TestFINOnlyAfterTheLastObject(t *testing.T) {
 func TestEndOfGroupCountsOnlyWithFIN(t *testing.T) {
 	tr := NewTrack(Options{})
 	defer tr.Close()
-	a := open(t, tr.Source(), 0) // END_OF_GROUP
+	a := open(t, tr.Source(nil), 0) // END_OF_GROUP
 	put(t, a, true, 0)
 	c := cursor(t, all(tr))
 	a.Abort()
 	wantRead(t, c, "[0]", ErrReset)
-	b := openWith(t, tr.Source(), moqt.Subgroup{})
+	b := openWith(t, tr.Source(nil), moqt.Subgroup{})
 	put(t, b, false, 0)
 	put(t, b, true, 1) // a's bit said nothing
 	finish(t, b)
@@ -66,7 +66,7 @@ func TestResetOnlyWhenAllSourcesHave(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tr := NewTrack(Options{})
 		defer tr.Close()
-		sa, sb, sc := tr.Source(), tr.Source(), tr.Source()
+		sa, sb, sc := tr.Source(nil), tr.Source(nil), tr.Source(nil)
 		a, b := open(t, sa, 0), open(t, sb, 0)
 		put(t, a, true, 0)
 		put(t, b, false, 0)
@@ -96,8 +96,8 @@ func TestGraceEndsWithoutAnotherSource(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tr := NewTrack(Options{})
 		defer tr.Close()
-		a := open(t, tr.Source(), 0)
-		tr.Source() // brings nothing
+		a := open(t, tr.Source(nil), 0)
+		tr.Source(nil) // brings nothing
 		put(t, a, true, 0)
 		c := cursor(t, all(tr))
 		a.Abort()
@@ -117,7 +117,7 @@ func TestGraceEndsWithoutAnotherSource(t *testing.T) {
 func TestPartialObjectIsNotKeptWithoutASource(t *testing.T) {
 	tr := NewTrack(Options{})
 	defer tr.Close()
-	s := tr.Source()
+	s := tr.Source(nil)
 	a := open(t, s, 0)
 	put(t, a, true, 0)
 	p := payload(0, 1)
@@ -168,10 +168,10 @@ func TestPartialObjectIsNotKeptWithoutASource(t *testing.T) {
 func TestFINOfAResetRunServesLateJoiners(t *testing.T) {
 	tr := NewTrack(Options{})
 	defer tr.Close()
-	a := open(t, tr.Source(), 0)
+	a := open(t, tr.Source(nil), 0)
 	put(t, a, true, 0, 1)
 	a.Abort()
-	b := open(t, tr.Source(), 0)
+	b := open(t, tr.Source(nil), 0)
 	put(t, b, false, 0, 1)
 	finish(t, b)
 	wantRead(t, cursor(t, all(tr)), "[0 1]", io.EOF)
@@ -181,11 +181,11 @@ func TestScatteredObjectsKeepFewRunsOpen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tr := NewTrack(Options{})
 		defer tr.Close()
-		honest := open(t, tr.Source(), 0)
+		honest := open(t, tr.Source(nil), 0)
 		put(t, honest, true, 0, 1, 2)
 		c := cursor(t, all(tr))
-		s := tr.Source()
-		tr.Source() // expected, so that runs are kept open
+		s := tr.Source(nil)
+		tr.Source(nil) // expected, so that runs are kept open
 		for id := range uint64(1000) {
 			w := openWith(t, s, moqt.Subgroup{})
 			put(t, w, true, 100+id*2)
@@ -218,7 +218,7 @@ func TestScatteredObjectsKeepFewRunsOpen(t *testing.T) {
 func TestLimitsDropTheObjectOnly(t *testing.T) {
 	tr := NewTrack(Options{MaxObjectBytes: 100})
 	defer tr.Close()
-	s := tr.Source()
+	s := tr.Source(nil)
 	a := open(t, s, 0)
 	put(t, a, true, 0)
 	_, err := a.Append(moqt.Object{Location: loc(0, 1), Payload: make([]byte, 101)})
@@ -235,7 +235,7 @@ func TestLimitsDropTheObjectOnly(t *testing.T) {
 func TestEmptyObjectsAndMarkers(t *testing.T) {
 	tr := NewTrack(Options{})
 	defer tr.Close()
-	a := open(t, tr.Source(), 0)
+	a := open(t, tr.Source(nil), 0)
 	if err := a.Start(moqt.Object{}, 0); err != nil {
 		t.Fatal(err)
 	}
@@ -265,7 +265,7 @@ func TestEmptyObjectsAndMarkers(t *testing.T) {
 func TestReadersBlockUntilThereIsSomething(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tr := NewTrack(Options{})
-		s := tr.Source()
+		s := tr.Source(nil)
 		got := make(chan any, 100)
 		go func() {
 			defer close(got)
@@ -348,7 +348,7 @@ func TestReadersBlockUntilThereIsSomething(t *testing.T) {
 		if _, err := all(tr).Next(ctx); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("Reader.Next() = %v, want the deadline", err)
 		}
-		w = open(t, tr.Source(), 0)
+		w = open(t, tr.Source(nil), 0)
 		if err := w.Start(object(0, 0), 10); err != nil {
 			t.Fatal(err)
 		}

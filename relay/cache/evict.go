@@ -32,6 +32,21 @@ func (t *Track) shrink(now time.Time) {
 	}
 }
 
+// LimitAge lowers MaxAge to d, if that is less: for a track that must not be
+// kept for longer.
+func (t *Track) LimitAge(d time.Duration) {
+	t.mu.Lock()
+	defer t.unlock()
+	t.opts.MaxAge = min(t.opts.MaxAge, d)
+	if t.age != nil {
+		t.age.Stop()
+		t.age = nil
+	}
+	if !t.closed {
+		t.shrink(time.Now())
+	}
+}
+
 // aged evicts what no write has, when the publisher is silent.
 func (t *Track) aged() {
 	t.mu.Lock()

@@ -16,7 +16,7 @@ func TestOldGroupsAgeButNotTheNewestTwo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		budget := NewBudget(1 << 30)
 		tr := NewTrack(Options{MaxAge: 10 * time.Second, Budget: budget})
-		s := tr.Source()
+		s := tr.Source(nil)
 		for g := range uint64(5) {
 			fill(t, s, 3, g)
 			time.Sleep(2 * time.Second)
@@ -49,7 +49,7 @@ func TestWritesAgeGroupsToo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tr := NewTrack(Options{MaxAge: time.Minute})
 		defer tr.Close()
-		s := tr.Source()
+		s := tr.Source(nil)
 		fill(t, s, 1, 0, 1)
 		time.Sleep(time.Hour)
 		if got := tr.Groups(); got != 2 {
@@ -65,7 +65,7 @@ func TestWritesAgeGroupsToo(t *testing.T) {
 func TestGroupsAreBounded(t *testing.T) {
 	tr := NewTrack(Options{MaxGroups: 4})
 	defer tr.Close()
-	s := tr.Source()
+	s := tr.Source(nil)
 	slow := open(t, s, 0)
 	put(t, slow, true, 0)
 	r := all(tr)
@@ -101,7 +101,7 @@ func TestGroupsAreBounded(t *testing.T) {
 func TestRandomGroupIDsStayWithinTheBounds(t *testing.T) {
 	tr := NewTrack(Options{})
 	defer tr.Close()
-	s := tr.Source()
+	s := tr.Source(nil)
 	rnd := rand.New(rand.NewPCG(1, 2))
 	peak := int64(0)
 	for range 10000 {
@@ -126,7 +126,7 @@ func TestBytesEvictOldGroupsThenTheOldPartOfTheNewest(t *testing.T) {
 	const kb = 1 << 10
 	tr := NewTrack(Options{MaxBytes: 64 * kb})
 	defer tr.Close()
-	s := tr.Source()
+	s := tr.Source(nil)
 	big := func(g, id uint64) moqt.Object {
 		return moqt.Object{Location: loc(g, id), Payload: make([]byte, 9*kb)}
 	}
@@ -191,7 +191,7 @@ func TestBytesEvictOldGroupsThenTheOldPartOfTheNewest(t *testing.T) {
 	if late.Header().First {
 		t.Error("Header().First for who comes after the first has left")
 	}
-	if fresh, err := open(t, tr.Source(), 4).Append(big(4, 0)); fresh || err != nil {
+	if fresh, err := open(t, tr.Source(nil), 4).Append(big(4, 0)); fresh || err != nil {
 		t.Errorf("Append of what was trimmed = %v, %v", fresh, err)
 	}
 	finish(t, w)
@@ -213,7 +213,7 @@ func TestBytesEvictOldGroupsThenTheOldPartOfTheNewest(t *testing.T) {
 func TestReaderThatKeepsUpIsNotDisturbedByTrimming(t *testing.T) {
 	tr := NewTrack(Options{MaxObjects: 100})
 	defer tr.Close()
-	w := open(t, tr.Source(), 0)
+	w := open(t, tr.Source(nil), 0)
 	put(t, w, true, 0)
 	c := cursor(t, all(tr))
 	for id := range uint64(1000) {
@@ -233,7 +233,7 @@ func TestReaderThatKeepsUpIsNotDisturbedByTrimming(t *testing.T) {
 func TestOutgrownGroupOfManyRuns(t *testing.T) {
 	tr := NewTrack(Options{MaxObjects: 32})
 	defer tr.Close()
-	s := tr.Source()
+	s := tr.Source(nil)
 	fill(t, s, 1, 0)
 	var before *Cursor
 	for id := range uint64(500) {
@@ -267,7 +267,7 @@ func TestOutgrownGroupOfManyRuns(t *testing.T) {
 func TestTrimmedStreamGoesOn(t *testing.T) {
 	tr := NewTrack(Options{MaxObjects: 16})
 	defer tr.Close()
-	s := tr.Source()
+	s := tr.Source(nil)
 	a, b := openWith(t, s, moqt.Subgroup{ID: 0}), openWith(t, s, moqt.Subgroup{ID: 1})
 	put(t, a, true, 0)
 	if err := b.Start(object(0, 1), 100); err != nil {
@@ -301,7 +301,7 @@ func TestBudgetIsSharedAndReturnsToZero(t *testing.T) {
 	}
 	for g := range uint64(300) {
 		for i, tr := range tracks {
-			s := tr.Source()
+			s := tr.Source(nil)
 			w := open(t, s, g)
 			for id := range uint64(3) {
 				if _, err := w.Append(moqt.Object{Location: loc(g, id), Payload: make([]byte, 4*kb)}); err != nil {
@@ -336,11 +336,11 @@ func TestBudgetIsSharedAndReturnsToZero(t *testing.T) {
 func TestFullBudgetRefusesWhatNobodyCanMakeRoomFor(t *testing.T) {
 	budget := NewBudget(100 << 10)
 	idle, busy := NewTrack(Options{Budget: budget}), NewTrack(Options{Budget: budget})
-	w := open(t, idle.Source(), 0)
+	w := open(t, idle.Source(nil), 0)
 	if _, err := w.Append(moqt.Object{Payload: make([]byte, 98<<10)}); err != nil {
 		t.Fatal(err)
 	}
-	s := busy.Source()
+	s := busy.Source(nil)
 	v := open(t, s, 0)
 	_, err := v.Append(moqt.Object{Payload: make([]byte, 10<<10)})
 	wantFault(t, "Append to a full budget", err, ErrLimit)
@@ -369,7 +369,7 @@ func TestFullBudgetRefusesWhatNobodyCanMakeRoomFor(t *testing.T) {
 func TestClaimedLengthIsNotAllocated(t *testing.T) {
 	tr := NewTrack(Options{})
 	defer tr.Close()
-	s := tr.Source()
+	s := tr.Source(nil)
 	for id := range uint64(100) {
 		if err := openWith(t, s, moqt.Subgroup{ID: id}).Start(object(0, id), 32<<20); err != nil {
 			t.Fatal(err)
@@ -398,7 +398,7 @@ func TestStalledWriterDoesNotHoldOldGroups(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tr := NewTrack(Options{MaxAge: 5 * time.Second})
 		defer tr.Close()
-		s := tr.Source()
+		s := tr.Source(nil)
 		w := open(t, s, 0)
 		if err := w.Start(object(0, 0), 1000); err != nil {
 			t.Fatal(err)

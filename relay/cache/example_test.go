@@ -15,7 +15,7 @@ func Example() {
 	track := cache.NewTrack(cache.Options{Budget: cache.NewBudget(256 << 20)})
 	defer track.Close()
 
-	a, b := track.Source(), track.Source()
+	a, b := track.Source(nil), track.Source(nil)
 	header := moqt.Subgroup{Group: 7, First: true, EndOfGroup: true}
 	half, _ := a.Open(header)
 	whole, _ := b.Open(header)

@@ -36,7 +36,7 @@ func fuzzTrack(t *testing.T, ops []byte) {
 		ops = ops[1:]
 		return uint64(b)
 	}
-	sources := []*Source{tr.Source(), tr.Source(), tr.Source()}
+	sources := []*Source{tr.Source(nil), tr.Source(nil), tr.Source(nil)}
 	writers := make([]*Writer, 8)
 	reader := all(tr)
 	type stream struct {
@@ -125,7 +125,7 @@ func fuzzTrack(t *testing.T, ops []byte) {
 			}
 		case 10:
 			sources[i%3].Close()
-			sources[i%3] = tr.Source()
+			sources[i%3] = tr.Source(nil)
 		case 11:
 			_, err = sources[i%3].Datagram(object(next()%8, next()%32))
 		case 12:

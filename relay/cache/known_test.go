@@ -48,7 +48,7 @@ func TestKnow(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			tr := NewTrack(Options{})
 			defer tr.Close()
-			s := tr.Source()
+			s := tr.Source(nil)
 			fetched(t, s, 2, 2)
 			put(t, open(t, s, 9), true, 0)
 			for _, k := range c.know {
@@ -66,7 +66,7 @@ func TestKnownIsForgottenWithItsObjects(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tr := NewTrack(Options{MaxAge: time.Second})
 		defer tr.Close()
-		s := tr.Source()
+		s := tr.Source(nil)
 		w := open(t, s, 5)
 		put(t, w, true, 0)
 		fetched(t, s, 3, 0, 1)
@@ -97,7 +97,7 @@ func TestFillBelowWhatIsKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tr := NewTrack(Options{MaxAge: time.Second})
 		defer tr.Close()
-		s := tr.Source()
+		s := tr.Source(nil)
 		for g := range uint64(8) {
 			w := open(t, s, g)
 			put(t, w, true, 0, 1)
@@ -137,7 +137,7 @@ func TestFillEvictsNothingNewer(t *testing.T) {
 	b := NewBudget(64 << 10)
 	tr := NewTrack(Options{Budget: b})
 	defer tr.Close()
-	s := tr.Source()
+	s := tr.Source(nil)
 	w := open(t, s, 9)
 	for id := uint64(0); b.Used() < 60<<10; id++ {
 		put(t, w, true, id)

@@ -12,7 +12,7 @@ import (
 func TestFirstCopyWinsLaterCopiesAreDropped(t *testing.T) {
 	tr := NewTrack(Options{})
 	defer tr.Close()
-	a, b := open(t, tr.Source(), 7), open(t, tr.Source(), 7)
+	a, b := open(t, tr.Source(nil), 7), open(t, tr.Source(nil), 7)
 	c := func() *Cursor { put(t, a, true, 0); return cursor(t, all(tr)) }()
 	put(t, b, false, 0)
 	put(t, b, true, 1, 2)
@@ -260,12 +260,12 @@ func TestFaults(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				tr := NewTrack(Options{})
 				defer tr.Close()
-				first := tr.Source()
+				first := tr.Source(nil)
 				a := open(t, first, 5)
 				put(t, a, true, 0, 1, 2)
 				s := first
 				if second {
-					s = tr.Source()
+					s = tr.Source(nil)
 				}
 				err := test.do(a, s)
 				if test.name == "object in a gap" && err == nil {
@@ -302,13 +302,13 @@ func TestFaults(t *testing.T) {
 func TestSourceThatContradictsLeavesNothing(t *testing.T) {
 	tr := NewTrack(Options{})
 	defer tr.Close()
-	a := open(t, tr.Source(), 0)
+	a := open(t, tr.Source(nil), 0)
 	put(t, a, true, 0, 1)
 	before := tr.Bytes()
 	for range 1000 {
 		o := object(0, 1)
 		o.Payload = []byte("poison, of the same length as <0/1><0/1><0/1>")[:len(o.Payload)]
-		_, err := open(t, tr.Source(), 0).Append(o)
+		_, err := open(t, tr.Source(nil), 0).Append(o)
 		wantFault(t, "Append(other bytes)", err, ErrContradiction)
 	}
 	put(t, a, true, 2)
@@ -327,7 +327,7 @@ func TestAnotherSourceContinuesAtTheByte(t *testing.T) {
 	defer tr.Close()
 	p := payload(0, 0)
 	size := int64(len(p))
-	a, b := open(t, tr.Source(), 0), open(t, tr.Source(), 0)
+	a, b := open(t, tr.Source(nil), 0), open(t, tr.Source(nil), 0)
 	if err := a.Start(object(0, 0), size); err != nil {
 		t.Fatal(err)
 	}
@@ -368,7 +368,7 @@ func TestAnotherSourceContinuesAtTheByte(t *testing.T) {
 func TestWholeCopyCompletesAPartialOne(t *testing.T) {
 	tr := NewTrack(Options{})
 	defer tr.Close()
-	a, b, x := open(t, tr.Source(), 0), open(t, tr.Source(), 0), open(t, tr.Source(), 0)
+	a, b, x := open(t, tr.Source(nil), 0), open(t, tr.Source(nil), 0), open(t, tr.Source(nil), 0)
 	p := payload(0, 0)
 	if err := a.Start(object(0, 0), int64(len(p))); err != nil {
 		t.Fatal(err)

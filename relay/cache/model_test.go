@@ -66,7 +66,7 @@ func newScript(rnd *rand.Rand) *script {
 // publish writes the whole script as one source does, or, if ragged, parts.
 func (s *script) publish(t *testing.T, tr *Track, seed uint64, ragged bool) {
 	rnd := rand.New(rand.NewPCG(seed, 99))
-	src := tr.Source()
+	src := tr.Source(nil)
 	defer src.Close()
 	pace := time.Duration(rnd.IntN(30)) * time.Millisecond
 	var streams sync.WaitGroup

@@ -33,7 +33,7 @@ func groupsOf(t testing.TB, r *Reader) (ids []uint64) {
 func TestReaderYieldsTheBacklogInOrderThenWhatComes(t *testing.T) {
 	tr := NewTrack(Options{})
 	defer tr.Close()
-	s := tr.Source()
+	s := tr.Source(nil)
 	fill(t, s, 3, 10, 12, 11, 9)
 	fill(t, s, 2, 8)
 	for _, test := range []struct {
@@ -67,7 +67,7 @@ func TestReaderAfterTheLargestStartsWithTheNextObject(t *testing.T) {
 	if _, ok := tr.Largest(); ok {
 		t.Error("Largest() of an empty track")
 	}
-	w := open(t, tr.Source(), 3)
+	w := open(t, tr.Source(nil), 3)
 	put(t, w, true, 0, 1, 2)
 	l, ok := tr.Largest()
 	if l != loc(3, 2) || !ok {
@@ -86,7 +86,7 @@ func TestReaderAfterTheLargestStartsWithTheNextObject(t *testing.T) {
 func TestSubgroupsAreRunsOfTheirOwn(t *testing.T) {
 	tr := NewTrack(Options{})
 	defer tr.Close()
-	s := tr.Source()
+	s := tr.Source(nil)
 	a := openWith(t, s, moqt.Subgroup{ID: 0, Priority: 1, First: true})
 	b := openWith(t, s, moqt.Subgroup{ID: 1, Priority: 2, DefaultPriority: true, First: true, EndOfGroup: true})
 	for id := range uint64(10) {
@@ -109,7 +109,7 @@ func TestSubgroupsAreRunsOfTheirOwn(t *testing.T) {
 func TestBehindCountsNewerGroups(t *testing.T) {
 	tr := NewTrack(Options{})
 	defer tr.Close()
-	s := tr.Source()
+	s := tr.Source(nil)
 	w := open(t, s, 10)
 	put(t, w, true, 0)
 	r := all(tr)
@@ -143,7 +143,7 @@ func TestBehindCountsNewerGroups(t *testing.T) {
 
 func TestReadersEndWithTheTrack(t *testing.T) {
 	tr := NewTrack(Options{})
-	s := tr.Source()
+	s := tr.Source(nil)
 	w := open(t, s, 1)
 	put(t, w, true, 0)
 	r := all(tr)
@@ -171,7 +171,7 @@ func TestReadersEndWithTheTrack(t *testing.T) {
 	if err := w.Start(object(1, 2), 5); err != ErrClosed {
 		t.Errorf("Start after Close = %v, want ErrClosed", err)
 	}
-	if _, err := tr.Source().Open(moqt.Subgroup{}); err != ErrClosed {
+	if _, err := tr.Source(nil).Open(moqt.Subgroup{}); err != ErrClosed {
 		t.Errorf("Open after Close = %v, want ErrClosed", err)
 	}
 	if tr.Bytes() != 0 || tr.Groups() != 0 {
@@ -182,7 +182,7 @@ func TestReadersEndWithTheTrack(t *testing.T) {
 func TestClosedWriter(t *testing.T) {
 	tr := NewTrack(Options{})
 	defer tr.Close()
-	w := open(t, tr.Source(), 1)
+	w := open(t, tr.Source(nil), 1)
 	finish(t, w) // without an object: nothing is known, nothing kept
 	if _, err := w.Append(object(1, 0)); !errors.Is(err, ErrClosed) {
 		t.Errorf("Append after Close = %v", err)
@@ -201,7 +201,7 @@ func TestGapsAndRange(t *testing.T) {
 	if _, ok := tr.Range(loc(0, 0), loc(9, 0), moqt.Ascending).Next(); ok {
 		t.Error("Range() of an empty track has a step")
 	}
-	s := tr.Source()
+	s := tr.Source(nil)
 	fill(t, s, 3, 4)                                            // 4/0-2, complete
 	put(t, openWith(t, s, moqt.Subgroup{Group: 6}), true, 2, 5) // 6/2, 6/5
 	w := openWith(t, s, moqt.Subgroup{Group: 9})
@@ -284,7 +284,7 @@ func TestGapsAndRange(t *testing.T) {
 func TestFillIsThereForRangesAndNotForReaders(t *testing.T) {
 	tr := NewTrack(Options{})
 	defer tr.Close()
-	s := tr.Source()
+	s := tr.Source(nil)
 	w := openWith(t, s, moqt.Subgroup{Group: 1})
 	put(t, w, true, 3)
 	r := all(tr)
@@ -303,13 +303,13 @@ func TestFillIsThereForRangesAndNotForReaders(t *testing.T) {
 		t.Error("a reader is told of what was filled in")
 	}
 	// A stream brings it after all.
-	v := open(t, tr.Source(), 1)
+	v := open(t, tr.Source(nil), 1)
 	put(t, v, false, 0, 1, 2, 3)
 	finish(t, v)
 	wantRead(t, cursor(t, r), "[0 1 2]", ErrReset)
 	checkBytes(t, tr)
 	bad := object(1, 0)
 	bad.Payload = []byte("x")
-	_, err := tr.Source().Fill(bad)
+	_, err := tr.Source(nil).Fill(bad)
 	wantFault(t, "Fill(other payload)", err, ErrContradiction)
 }

@@ -12,7 +12,7 @@ import (
 func TestNextObjectComesFromAnySource(t *testing.T) {
 	tr := NewTrack(Options{})
 	defer tr.Close()
-	a, b := open(t, tr.Source(), 0), open(t, tr.Source(), 0)
+	a, b := open(t, tr.Source(nil), 0), open(t, tr.Source(nil), 0)
 	put(t, a, true, 0)
 	put(t, b, false, 0)
 	put(t, b, true, 1)
@@ -28,7 +28,7 @@ func TestNextObjectComesFromAnySource(t *testing.T) {
 func TestGapOnOneStreamIsProven(t *testing.T) {
 	tr := NewTrack(Options{})
 	defer tr.Close()
-	a := open(t, tr.Source(), 0)
+	a := open(t, tr.Source(nil), 0)
 	put(t, a, true, 0, 4, 1<<40)
 	finish(t, a)
 	wantRead(t, cursor(t, all(tr)), "[0 4 1099511627776]", io.EOF)
@@ -37,7 +37,7 @@ func TestGapOnOneStreamIsProven(t *testing.T) {
 func TestGapIsProvenByALaggingStream(t *testing.T) {
 	tr := NewTrack(Options{})
 	defer tr.Close()
-	a, b := open(t, tr.Source(), 0), open(t, tr.Source(), 0)
+	a, b := open(t, tr.Source(nil), 0), open(t, tr.Source(nil), 0)
 	put(t, a, true, 0, 1, 2)
 	put(t, b, false, 0, 1)
 	a.Abort()
@@ -49,7 +49,7 @@ func TestGapIsProvenByALaggingStream(t *testing.T) {
 func TestGapIsProvenByTheObject(t *testing.T) {
 	tr := NewTrack(Options{})
 	defer tr.Close()
-	a, b := open(t, tr.Source(), 0), open(t, tr.Source(), 0)
+	a, b := open(t, tr.Source(nil), 0), open(t, tr.Source(nil), 0)
 	put(t, a, true, 0, 1)
 	o := object(0, 5)
 	o.Properties = moqt.Properties{{Type: moqt.PropPriorObjectIDGap, Value: 3}}
@@ -65,7 +65,7 @@ func TestGapIsProvenByTheObject(t *testing.T) {
 func TestGapIsProvenByAnotherSubgroup(t *testing.T) {
 	tr := NewTrack(Options{})
 	defer tr.Close()
-	s := tr.Source()
+	s := tr.Source(nil)
 	heads := [2]*Writer{openWith(t, s, moqt.Subgroup{First: true}), openWith(t, s, moqt.Subgroup{ID: 1, First: true})}
 	put(t, heads[0], true, 0)
 	put(t, heads[1], true, 1)
@@ -91,7 +91,7 @@ func TestGapIsProvenByAnotherSubgroup(t *testing.T) {
 func TestEndIsProvenByAnotherSubgroup(t *testing.T) {
 	tr := NewTrack(Options{})
 	defer tr.Close()
-	s := tr.Source()
+	s := tr.Source(nil)
 	head := openWith(t, s, moqt.Subgroup{ID: 1, First: true})
 	put(t, head, true, 1)
 	rest := openWith(t, s, moqt.Subgroup{ID: 1})
@@ -109,7 +109,7 @@ func TestJoiningSourceIsHeldUntilTheGapIsFilled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tr := NewTrack(Options{})
 		defer tr.Close()
-		a, b := open(t, tr.Source(), 0), openWith(t, tr.Source(), moqt.Subgroup{EndOfGroup: true})
+		a, b := open(t, tr.Source(nil), 0), openWith(t, tr.Source(nil), moqt.Subgroup{EndOfGroup: true})
 		put(t, a, true, 0, 1, 2, 3)
 		r := all(tr)
 		c := cursor(t, r)
@@ -134,7 +134,7 @@ func TestHeldObjectIsShownAfterTheHoldOrTheCount(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			tr := NewTrack(Options{})
 			defer tr.Close()
-			a, b := open(t, tr.Source(), 0), open(t, tr.Source(), 0)
+			a, b := open(t, tr.Source(nil), 0), open(t, tr.Source(nil), 0)
 			put(t, a, true, 0)
 			r := all(tr)
 			c := cursor(t, r)
@@ -178,7 +178,7 @@ func TestHoldLastsWhileTheRunBeforeMoves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tr := NewTrack(Options{})
 		defer tr.Close()
-		a, b := open(t, tr.Source(), 0), open(t, tr.Source(), 0)
+		a, b := open(t, tr.Source(nil), 0), open(t, tr.Source(nil), 0)
 		p := payload(0, 0)
 		if err := a.Start(object(0, 0), int64(len(p))); err != nil {
 			t.Fatal(err)
@@ -202,7 +202,7 @@ func TestHoldLastsWhileTheRunBeforeMoves(t *testing.T) {
 func TestHeldObjectIsShownWhenNobodyCanFillTheGap(t *testing.T) {
 	tr := NewTrack(Options{})
 	defer tr.Close()
-	a, b := open(t, tr.Source(), 0), openWith(t, tr.Source(), moqt.Subgroup{EndOfGroup: true})
+	a, b := open(t, tr.Source(nil), 0), openWith(t, tr.Source(nil), moqt.Subgroup{EndOfGroup: true})
 	put(t, a, true, 0, 1)
 	put(t, b, true, 3)
 	r := all(tr)
@@ -234,7 +234,7 @@ func TestHeldObjectIsShownWhenNobodyCanFillTheGap(t *testing.T) {
 func TestStreamProvesThatAHeldObjectFollows(t *testing.T) {
 	tr := NewTrack(Options{})
 	defer tr.Close()
-	a, b := open(t, tr.Source(), 0), open(t, tr.Source(), 0)
+	a, b := open(t, tr.Source(nil), 0), open(t, tr.Source(nil), 0)
 	put(t, a, true, 0)
 	put(t, b, true, 5, 10)
 	put(t, a, false, 5)
@@ -248,7 +248,7 @@ func TestStreamProvesThatAHeldObjectFollows(t *testing.T) {
 func TestHeldObjectFollowsByItsOwnGap(t *testing.T) {
 	tr := NewTrack(Options{})
 	defer tr.Close()
-	a, b := open(t, tr.Source(), 0), open(t, tr.Source(), 0)
+	a, b := open(t, tr.Source(nil), 0), open(t, tr.Source(nil), 0)
 	put(t, a, true, 0)
 	o := object(0, 5)
 	o.Properties = moqt.Properties{{Type: moqt.PropPriorObjectIDGap, Value: 3}}
@@ -265,7 +265,7 @@ func TestHeldObjectFollowsByItsOwnGap(t *testing.T) {
 func TestNextObjectWaitsForThePartialOne(t *testing.T) {
 	tr := NewTrack(Options{})
 	defer tr.Close()
-	a, b := open(t, tr.Source(), 0), open(t, tr.Source(), 0)
+	a, b := open(t, tr.Source(nil), 0), open(t, tr.Source(nil), 0)
 	put(t, a, true, 0)
 	if err := a.Start(object(0, 1), 10); err != nil {
 		t.Fatal(err)
@@ -284,9 +284,9 @@ func TestNextObjectWaitsForThePartialOne(t *testing.T) {
 func TestRunEndsWhenItsStreamGoesOnInAnother(t *testing.T) {
 	tr := NewTrack(Options{})
 	defer tr.Close()
-	b := openWith(t, tr.Source(), moqt.Subgroup{})
+	b := openWith(t, tr.Source(nil), moqt.Subgroup{})
 	put(t, b, true, 3, 4)
-	a := open(t, tr.Source(), 0)
+	a := open(t, tr.Source(nil), 0)
 	put(t, a, true, 0, 1)
 	r := all(tr)
 	c, d := cursor(t, r), cursor(t, r)
@@ -298,7 +298,7 @@ func TestRunEndsWhenItsStreamGoesOnInAnother(t *testing.T) {
 func TestFINOfAHeldRunIsKept(t *testing.T) {
 	tr := NewTrack(Options{})
 	defer tr.Close()
-	a, b := open(t, tr.Source(), 0), open(t, tr.Source(), 0)
+	a, b := open(t, tr.Source(nil), 0), open(t, tr.Source(nil), 0)
 	put(t, a, true, 0)
 	put(t, b, true, 2)
 	finish(t, b)
@@ -309,7 +309,7 @@ func TestFINOfAHeldRunIsKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tr := NewTrack(Options{})
 		defer tr.Close()
-		a, b := open(t, tr.Source(), 0), open(t, tr.Source(), 0)
+		a, b := open(t, tr.Source(nil), 0), open(t, tr.Source(nil), 0)
 		put(t, a, true, 0)
 		put(t, b, true, 2)
 		finish(t, b)
@@ -325,11 +325,11 @@ func TestFINOfAHeldRunIsKept(t *testing.T) {
 func TestLateObjectsGetARunOfTheirOwn(t *testing.T) {
 	tr := NewTrack(Options{})
 	defer tr.Close()
-	b := openWith(t, tr.Source(), moqt.Subgroup{})
+	b := openWith(t, tr.Source(nil), moqt.Subgroup{})
 	put(t, b, true, 3, 4)
 	r := all(tr)
 	c := cursor(t, r)
-	a := open(t, tr.Source(), 0)
+	a := open(t, tr.Source(nil), 0)
 	put(t, a, true, 0, 1)
 	d := cursor(t, r)
 	if c.Header().First || !d.Header().First {

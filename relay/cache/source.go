@@ -18,6 +18,7 @@ import (
 type Source struct {
 	track *Track
 	id    uint64
+	parse func([]byte) (moqt.Properties, error) // what IMMUTABLE_PROPERTIES hold; may be nil
 
 	// Guarded by Track.mu.
 	writers map[*Writer]struct{}

@@ -18,7 +18,7 @@ func TestNoWakeupIsLost(t *testing.T) {
 	defer cancel()
 	tr := NewTrack(Options{})
 	defer tr.Close()
-	s := tr.Source()
+	s := tr.Source(nil)
 	var wg, have sync.WaitGroup
 	have.Add(readers)
 	for range readers {
@@ -104,7 +104,7 @@ func TestReadersAndWritersAtOnce(t *testing.T) {
 	var sources sync.WaitGroup
 	for range 2 {
 		sources.Go(func() {
-			s := tr.Source()
+			s := tr.Source(nil)
 			defer s.Close()
 			for g := range uint64(300) {
 				w, err := s.Open(moqt.Subgroup{Group: g, First: true})

@@ -66,12 +66,14 @@ type Stats struct {
 // NewTrack returns an empty track. Close gives back what it holds.
 func NewTrack(o Options) *Track { return &Track{opts: o.withDefaults()} }
 
-// Source adds a publisher of the track.
-func (t *Track) Source() *Source {
+// Source adds a publisher of the track. parse reads what IMMUTABLE_PROPERTIES of
+// its objects hold, in the encoding of the publisher's draft; if it is nil, that
+// is not looked at.
+func (t *Track) Source(parse func([]byte) (moqt.Properties, error)) *Source {
 	t.mu.Lock()
 	defer t.unlock()
 	t.lastSource++
-	s := &Source{track: t, id: t.lastSource, writers: make(map[*Writer]struct{})}
+	s := &Source{track: t, id: t.lastSource, parse: parse, writers: make(map[*Writer]struct{})}
 	if t.closed {
 		s.err = ErrClosed
 		return s
@@ -120,6 +122,13 @@ func (t *Track) Largest() (moqt.Location, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.largest, t.any
+}
+
+// Final returns the last location of the track, if END_OF_TRACK has told it.
+func (t *Track) Final() (moqt.Location, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.final, t.hasFinal
 }
 
 // Bytes returns the memory that the track holds, bookkeeping included.
