@@ -233,6 +233,12 @@ func (a *answer) walk(from, to moqt.Location, missing func(*cache.Gap) error) er
 			}
 			continue
 		}
+		if a.t.expired(&step.Object.Meta) {
+			if err := a.w.WriteUnknown(step.Object.Meta.Location); err != nil {
+				return err
+			}
+			continue
+		}
 		if err := a.send(step.Object); err != nil {
 			return err
 		}

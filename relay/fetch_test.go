@@ -84,8 +84,24 @@ func (a *archive) answer(req *transport.FetchRequest) {
 	w.Close()
 }
 
-// fetched reads a fetch to its end and prints what it got.
+// fetched reads a fetch to its end, checks the payloads, and prints what is
+// unknown.
 func fetched(t *testing.T, s *transport.Session, r transport.Range, o *transport.FetchOptions) (objects int, unknown string, err error) {
+	t.Helper()
+	return readFetch(t, s, r, o, func(o moqt.Object) {
+		if want := string(payload(o.Group, o.Location.Object)); string(o.Payload) != want {
+			t.Errorf("object %v: payload %q, want %q", o.Location, o.Payload, want)
+		}
+	})
+}
+
+// fetchedAny is fetched of objects with any payload.
+func fetchedAny(t *testing.T, s *transport.Session, r transport.Range) (objects int, unknown string, err error) {
+	t.Helper()
+	return readFetch(t, s, r, nil, func(moqt.Object) {})
+}
+
+func readFetch(t *testing.T, s *transport.Session, r transport.Range, o *transport.FetchOptions, check func(moqt.Object)) (objects int, unknown string, err error) {
 	t.Helper()
 	f, err := s.Fetch(t.Context(), track, r, o)
 	if err != nil {
@@ -100,9 +116,7 @@ func fetched(t *testing.T, s *transport.Session, r transport.Range, o *transport
 		if err != nil {
 			return objects, "", err
 		}
-		if want := string(payload(obj.Group, obj.Location.Object)); string(obj.Payload) != want {
-			t.Errorf("object %v: payload %q, want %q", obj.Location, obj.Payload, want)
-		}
+		check(obj)
 		objects++
 	}
 	for _, g := range f.Gaps() {

@@ -3,7 +3,6 @@ package relay
 import (
 	"context"
 	"errors"
-	"io"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,37 +21,14 @@ type sink struct {
 	forward atomic.Bool
 	done    chan struct{} // closed when the sink has ended
 
-	mu      sync.Mutex // guards what follows
-	streams map[*outStream]struct{}
-	ending  bool
-	code    moqt.DoneCode
-	why     string
-	over    chan struct{} // closed when ending is set
+	lag lag // of the subscriber behind the track
+
+	mu     sync.Mutex // guards what follows
+	ending bool
+	code   moqt.DoneCode
+	why    string
+	over   chan struct{} // closed when ending is set
 }
-
-// outStream is one downstream subgroup stream.
-type outStream struct {
-	group  uint64
-	newer  int          // groups that began after it, while it was open
-	since  atomic.Int64 // UnixNano from when on there was always something left to send, 0 if there is nothing
-	cancel context.CancelFunc
-}
-
-// behind reports whether the subscriber does not take what there is.
-func (o *outStream) behind(now time.Time) bool {
-	since := o.since.Load()
-	return since != 0 && now.Sub(time.Unix(0, since)) >= patience
-}
-
-// groupsBehind is by how many newer groups a stream may be overtaken while its
-// subscriber does not keep up. The group is given up then: its viewer gains
-// more from the newest one.
-const groupsBehind = 2
-
-// patience is how long a stream must have had something left to send for its
-// subscriber to be one that does not keep up: groups that come in a burst are no
-// reason to give up the first.
-const patience = 100 * time.Millisecond
 
 func (p *peer) serveSubscribe(ctx context.Context, req *transport.SubscribeRequest) {
 	if int(p.subs.Add(1)) > p.r.cfg.MaxSubscriptions {
@@ -67,12 +43,15 @@ func (p *peer) serveSubscribe(ctx context.Context, req *transport.SubscribeReque
 		return
 	}
 	defer t.release()
+	if req.NewGroup != nil {
+		t.wantGroup(*req.NewGroup)
+	}
 	if err := t.await(req.Context(), p, req.Rendezvous); err != nil {
 		p.log.Debug("subscription refused", "track", req.Track, "err", err)
 		refuse(req, err)
 		return
 	}
-	k := t.newSink(p)
+	k := t.newSink(p, req.Forward)
 	w, err := req.Accept(&transport.PublishOptions{Properties: t.properties(), Largest: t.largest})
 	if err != nil {
 		k.leave()
@@ -89,14 +68,15 @@ func (p *peer) serveSubscribe(ctx context.Context, req *transport.SubscribeReque
 	k.serve(ctx, w)
 }
 
-// publishTo offers the track to somebody who wants all tracks of its namespace.
+// publishTimeout bounds how long a subscriber may take to answer PUBLISH.
+const publishTimeout = 10 * time.Second
+
+// publishTo offers the track to somebody who wants all tracks of its namespace,
+// unless it has, or is about to have, a subscription of its own. What cannot be
+// offered is told as skipped, so that it can be subscribed to. ("Publisher
+// Interactions", "PUBLISH_SKIPPED")
 func (t *track) publishTo(in *interest) {
-	t.r.mu.Lock()
-	t.mu.Lock()
-	over := t.over
-	t.mu.Unlock()
-	t.r.mu.Unlock()
-	if over {
+	if t.isOver() || t.subscribedBy(in.p) {
 		return
 	}
 	if int(in.p.subs.Add(1)) > t.r.cfg.MaxSubscriptions {
@@ -110,20 +90,38 @@ func (t *track) publishTo(in *interest) {
 		return
 	}
 	defer u.release()
-	k := u.newSink(in.p)
-	w, err := in.p.sess.Publish(in.req.Context(), u.name, &transport.PublishOptions{
+	skip := func(why error) {
+		in.p.log.Debug("track not published", "track", u.name, "err", why)
+		var refused *transport.RequestError
+		if !errors.As(why, &refused) && !errors.Is(why, transport.ErrFiltered) && in.req.Context().Err() == nil {
+			in.req.Skip(u.name)
+		}
+	}
+	k := u.newSink(in.p, in.req.Forward)
+	ctx, cancel := context.WithTimeout(in.req.Context(), publishTimeout)
+	w, err := in.p.sess.Publish(ctx, u.name, &transport.PublishOptions{
 		Properties: u.properties(), Largest: u.largest, For: in.req})
+	cancel()
 	if err != nil {
-		in.p.log.Debug("track not published", "track", u.name, "err", err)
 		k.leave()
+		skip(err)
 		return
+	}
+	if st := w.State(); st.NewGroup > 0 {
+		u.requestGroup(st.NewGroupValue)
 	}
 	k.serve(in.p.ctx, w)
 }
 
-func (t *track) newSink(p *peer) *sink {
-	k := &sink{t: t, p: p, done: make(chan struct{}), over: make(chan struct{}), streams: make(map[*outStream]struct{})}
-	k.forward.Store(true)
+func (t *track) isOver() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.over
+}
+
+func (t *track) newSink(p *peer, forward bool) *sink {
+	k := &sink{t: t, p: p, done: make(chan struct{}), over: make(chan struct{}), lag: newLag()}
+	k.forward.Store(forward)
 	t.mu.Lock()
 	t.sinks[k] = struct{}{}
 	t.changedLocked()
@@ -160,7 +158,6 @@ func (k *sink) serve(ctx context.Context, w *transport.TrackWriter) {
 	defer cancel()
 	defer context.AfterFunc(w.Context(), cancel)()
 	var wg sync.WaitGroup
-	wg.Go(func() { k.follow(ctx) })
 	wg.Go(func() {
 		select {
 		case <-k.over:
@@ -171,19 +168,22 @@ func (k *sink) serve(ctx context.Context, w *transport.TrackWriter) {
 		}
 	})
 	state := w.State()
-	k.forward.Store(state.Forward)
+	if k.forward.Swap(state.Forward) != state.Forward {
+		k.t.touch()
+	}
 	rd := k.t.log.Reader(state.Start, state.End.Group)
+	wg.Go(func() { k.follow(ctx, rd, state) })
 	wg.Go(func() { k.sendDatagrams(ctx, rd) })
 	var streams sync.WaitGroup
 	for {
-		c, err := rd.Next(ctx)
+		c, err := k.next(ctx, rd)
 		if err != nil {
 			break
 		}
-		o := k.begin(ctx, c.Header().Group)
+		o := k.begin(ctx, c)
 		streams.Go(func() {
 			defer k.finish(o)
-			k.send(o, c)
+			k.send(o)
 		})
 	}
 	if w.Context().Err() != nil || ctx.Err() != nil {
@@ -201,155 +201,45 @@ func (k *sink) serve(ctx context.Context, w *transport.TrackWriter) {
 	w.CloseWithError(code, why)
 }
 
-// follow takes note of what the subscriber changes.
-func (k *sink) follow(ctx context.Context) {
+// follow takes note of what the subscriber changes from state on.
+func (k *sink) follow(ctx context.Context, rd *cache.Reader, state transport.SubscriptionState) {
 	for {
 		select {
 		case <-k.w.Changed():
-			state := k.w.State()
-			if k.forward.Swap(state.Forward) != state.Forward {
-				k.t.mu.Lock()
-				k.t.changedLocked()
-				k.t.mu.Unlock()
-			}
 		case <-ctx.Done():
 			return
 		}
-	}
-}
-
-// outContext is a stream's context and place in the sink.
-func (k *sink) begin(ctx context.Context, group uint64) *outCtx {
-	sctx, cancel := context.WithCancel(ctx)
-	o := &outStream{group: group, cancel: cancel}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	newest := true
-	for other := range k.streams {
-		if other.group >= group {
-			newest = false
+		was := state
+		state = k.w.State()
+		if k.forward.Swap(state.Forward) != state.Forward {
+			k.t.touch()
 		}
-	}
-	if newest {
-		now := time.Now()
-		for other := range k.streams {
-			other.newer++
-			if other.newer >= groupsBehind && other.behind(now) {
-				other.cancel()
-				k.t.r.m.skipped.Inc()
-			}
+		if state.Start != was.Start || state.End != was.End {
+			rd.Bound(state.Start, state.End.Group)
 		}
-	}
-	k.streams[o] = struct{}{}
-	return &outCtx{sctx, o}
-}
-
-type outCtx struct {
-	ctx context.Context
-	*outStream
-}
-
-func (k *sink) finish(o *outCtx) {
-	k.mu.Lock()
-	delete(k.streams, o.outStream)
-	k.mu.Unlock()
-	o.cancel()
-}
-
-// send copies one subgroup from the log to the subscriber. After a gap that
-// nobody can fill it goes on with a new stream.
-func (k *sink) send(o *outCtx, c *cache.Cursor) {
-	for {
-		again, err := k.sendRun(o, c)
-		if err != nil && !errors.Is(err, context.Canceled) {
-			k.p.log.Debug("subgroup not sent", "track", k.t.name, "group", o.group, "err", err)
-		}
-		if !again {
-			return
+		if state.NewGroup != was.NewGroup {
+			k.t.requestGroup(state.NewGroupValue)
 		}
 	}
 }
 
-func (k *sink) sendRun(o *outCtx, c *cache.Cursor) (again bool, err error) {
-	w, err := k.w.OpenSubgroup(o.ctx, c.Header())
-	if err != nil {
-		return false, err
-	}
-	defer context.AfterFunc(o.ctx, func() { w.Cancel(moqt.StreamTooFarBehind) })()
-	var timing sync.WaitGroup
-	defer timing.Wait()
-	ctx, cancel := context.WithCancel(o.ctx)
-	defer cancel()
-	complete := func() {
-		if at, ok := c.Complete(ctx); ok {
-			w.Complete(at)
-		}
-	}
-	timed := false
-	for {
-		if _, limit := w.Timeouts(); limit > 0 && !timed {
-			timed = true
-			timing.Go(complete)
-		}
-		obj, there := c.TryNext()
-		var err error
-		if !there {
-			o.since.Store(0)
-			obj, err = c.Next(o.ctx)
-		}
-		switch {
-		case err == io.EOF:
-			complete() // long ago, perhaps
-			return false, w.Close()
-		case errors.Is(err, cache.ErrGap):
-			w.Break(moqt.StreamCancelled)
-			return true, nil
-		case errors.Is(err, cache.ErrReset): // what there is of the subgroup is owed
-			w.Break(moqt.StreamCancelled)
-			return false, err
-		case err != nil:
-			w.Cancel(moqt.StreamCancelled)
-			return false, err
-		}
-		o.since.CompareAndSwap(0, time.Now().UnixNano())
-		if err := k.write(o.ctx, w, obj); err != nil {
-			w.Cancel(moqt.StreamCancelled)
-			return false, err
-		}
-	}
+// touch has those look again who wait for the track to change.
+func (t *track) touch() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.changedLocked()
 }
 
-// write sends one object, while it arrives if it has not.
-func (k *sink) write(ctx context.Context, w *transport.SubgroupWriter, obj *cache.Object) error {
-	k.t.r.m.egress.Add(float64(obj.Size))
-	meta := obj.Meta
-	if payload, whole := obj.Payload(); whole {
-		meta.Payload = payload
-		return w.WriteObject(meta)
-	}
-	out, err := w.StartObject(meta, obj.Size)
-	if err != nil {
-		return err
-	}
-	for off := int64(0); off < obj.Size; {
-		p, _, err := obj.Bytes(ctx, off)
-		if err != nil {
-			return err
-		}
-		if _, err := out.Write(p); err != nil {
-			return err
-		}
-		off += int64(len(p))
-	}
-	return nil
-}
-
-// sendDatagrams sends the objects that came as datagrams.
+// sendDatagrams sends the objects that came as datagrams. A subscriber that does
+// not keep up loses the oldest.
 func (k *sink) sendDatagrams(ctx context.Context, rd *cache.Reader) {
 	for {
 		obj, err := rd.NextDatagram(ctx)
 		if err != nil {
 			return
+		}
+		if k.t.expired(&obj.Meta) {
+			continue
 		}
 		o := obj.Meta
 		o.Payload, _ = obj.Payload()

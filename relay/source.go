@@ -54,7 +54,7 @@ type source struct {
 	rd     *transport.TrackReader
 	closed bool
 	feed   *cache.Source
-	finish func() // called at END_OF_TRACK
+	finish func()                          // called at END_OF_TRACK
 	heads  map[moqt.Location]*cache.Writer // by group and subgroup
 }
 

@@ -51,7 +51,7 @@ type track struct {
 	wants    *uint64       // NEW_GROUP_REQUEST for the first SUBSCRIBE to a publisher
 	asked    *groupRequest // the last that was sent
 	waiting  map[*peer]int // subscribers that wait for a publisher to come
-	seeking  bool // seek runs
+	seeking  bool          // seek runs
 	over     bool
 	overCode moqt.DoneCode
 	overWhy  string

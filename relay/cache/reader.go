@@ -82,11 +82,34 @@ func (r *Reader) Next(ctx context.Context) (*Cursor, error) {
 	}
 }
 
+// Bound changes what the reader is of, to from and the end of group end. What
+// Next has passed over does not come back.
+func (r *Reader) Bound(from moqt.Location, end uint64) {
+	r.track.mu.Lock()
+	defer r.track.mu.Unlock()
+	r.from, r.end = from, end
+}
+
+// News returns a channel that is closed when there is a run more, or the track
+// has ended.
+func (r *Reader) News() <-chan struct{} { return r.track.changed.wait() }
+
 // SkipTo makes the reader pass over groups before group.
 func (r *Reader) SkipTo(group uint64) {
 	r.track.mu.Lock()
 	defer r.track.mu.Unlock()
 	r.skip = max(r.skip, group)
+}
+
+// SkipToNewest makes the reader pass over all groups before the newest one that
+// is held.
+func (r *Reader) SkipToNewest() {
+	t := r.track
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if n := len(t.groups); n > 0 {
+		r.skip = max(r.skip, t.groups[n-1].id)
+	}
 }
 
 // Behind returns how many groups have begun since the one that Next would
