@@ -18,6 +18,9 @@ import (
 	"slices"
 	"time"
 
+	"github.com/quic-go/quic-go"
+	"github.com/quic-go/quic-go/qlogwriter"
+
 	"github.com/tributary-live/tributary/transport/moqt"
 )
 
@@ -35,6 +38,8 @@ type Config struct {
 	// TLSConfig and ListenPacket are as in Dialer of package transport.
 	TLSConfig    *tls.Config
 	ListenPacket func(ctx context.Context) (net.PacketConn, error)
+	// Tracer, if not nil, begins the qlog trace of a connection.
+	Tracer func(ctx context.Context, isClient bool, id quic.ConnectionID) qlogwriter.Trace
 	// Logger gets what the sessions have to say. If nil, nothing is logged.
 	Logger *slog.Logger
 }

@@ -1,4 +1,3 @@
-// Package interop runs other people's software against ours.
 package interop
 
 import (
@@ -35,7 +34,7 @@ func run(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	bin = dir
-	build := exec.Command("go", "build", "-o", dir+"/", "./cmd/moq-relay", "./cmd/moq-pub")
+	build := exec.Command("go", "build", "-o", dir+"/", "./cmd/moq-relay", "./cmd/moq-pub", "./cmd/moq-interop-client")
 	build.Dir = ".."
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "build the commands: %v\n%s", err, out)
@@ -66,11 +65,16 @@ func need(t *testing.T, programs ...string) {
 	}
 }
 
-// start runs a command until the test ends, and returns the first submatch of
-// the first line of its log that matches.
+// start runs one of our commands until the test ends, and returns the first
+// submatch of the first line of its log that matches.
 func start(t *testing.T, ready string, name string, args ...string) string {
 	t.Helper()
-	cmd := exec.Command(filepath.Join(bin, name), args...)
+	return startCommand(t, ready, exec.Command(filepath.Join(bin, name), args...))
+}
+
+func startCommand(t *testing.T, ready string, cmd *exec.Cmd) string {
+	t.Helper()
+	name := filepath.Base(cmd.Path)
 	out, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

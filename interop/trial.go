@@ -84,13 +84,18 @@ func (t *trial) dial(role string) (*transport.Session, error) {
 	var id string
 	d := &transport.Dialer{
 		TLSConfig: t.c.TLSConfig, ListenPacket: t.c.ListenPacket,
-		QUIC: &quic.Config{Tracer: func(_ context.Context, _ bool, first quic.ConnectionID) qlogwriter.Trace {
-			mu.Lock()
-			defer mu.Unlock()
-			id = first.String()
-			return nil
-		}},
-		Config: &transport.Config{Versions: versions, Logger: log.With("session", t.of.name+" "+role), Implementation: "tributary-interop/0"},
+		Config: &transport.Config{
+			Versions: versions, Logger: log.With("session", t.of.name+" "+role), Implementation: "tributary-interop/0",
+			Tracer: func(ctx context.Context, client bool, first quic.ConnectionID) qlogwriter.Trace {
+				mu.Lock()
+				id = first.String()
+				mu.Unlock()
+				if t.c.Tracer == nil {
+					return nil
+				}
+				return t.c.Tracer(ctx, client, first)
+			},
+		},
 	}
 	sess, err := d.Dial(t.ctx, t.c.URL)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/tributary-live/tributary/internal/app"
+	"github.com/tributary-live/tributary/internal/trace"
 	"github.com/tributary-live/tributary/internal/trust"
 	"github.com/tributary-live/tributary/interop"
 	"github.com/tributary-live/tributary/transport/moqt"
@@ -34,7 +35,7 @@ func newApp() *cli.App {
 		},
 		Action: run,
 	}
-	for _, f := range trust.Flags() {
+	for _, f := range append(trust.Flags(), trace.Flags()...) {
 		if b, ok := f.(*cli.BoolFlag); ok && b.Name == "tls-disable-verify" {
 			b.EnvVars = append(b.EnvVars, "TLS_DISABLE_VERIFY")
 		}
@@ -52,7 +53,12 @@ func run(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	cfg := interop.Config{URL: c.String("relay"), TLSConfig: tlsConfig, Logger: app.Logger(c)}
+	traces, err := trace.Open(c)
+	if err != nil {
+		return err
+	}
+	defer traces.Close()
+	cfg := interop.Config{URL: c.String("relay"), TLSConfig: tlsConfig, Tracer: traces.Trace, Logger: app.Logger(c)}
 	if c.Bool("verbose") {
 		cfg.Logger = app.NewLogger(c.App.ErrWriter, slog.LevelDebug)
 	}

@@ -47,7 +47,7 @@ cmd/moq-api               : api api/redisstore internal/app internal/metrics cli
 cmd/moq-bench             : bench bench/figures internal/app internal/trust transport transport/moqt cli |
 cmd/moq-clock             : clock transport transport/moqt internal/app internal/trace internal/trust cli | internal/devcert
 cmd/moq-dir               : dir transport transport/moqt internal/app internal/devcert internal/metrics internal/trace quic-go cli client_golang | internal/trust
-cmd/moq-interop-client    : interop transport/moqt transport/wire internal/app internal/trust cli | internal/devcert relay transport
+cmd/moq-interop-client    : interop transport/moqt transport/wire internal/app internal/trace internal/trust cli | internal/devcert relay transport
 cmd/moq-pub               : pub pub/clip pub/fmp4 transport transport/moqt internal/app internal/trace internal/trust cli | internal/devcert
 cmd/moq-relay             : relay relay/cache api transport transport/moqt web internal/app internal/devcert internal/metrics internal/site internal/trace internal/trust cli client_golang | internal/netsim
 cmd/moq-sub               : sub transport transport/moqt internal/app internal/trace internal/trust cli | internal/devcert
