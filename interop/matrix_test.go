@@ -36,7 +36,7 @@ func relayUnderTest(t *testing.T) (addr string, c Config, srv *transport.Server)
 	link := netsim.New(t).Link(netsim.Delay(2 * time.Millisecond))
 	serverTLS, clientTLS := transporttest.TLS(t)
 	r := relay.New(relay.Config{})
-	srv = &transport.Server{TLSConfig: serverTLS, Handler: r}
+	srv = &transport.Server{TLSConfig: serverTLS, Handler: r, Config: transport.Config{Versions: spoken()}}
 	pc := link.Network().Listen()
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(t.Context(), pc) }()
