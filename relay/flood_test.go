@@ -252,7 +252,7 @@ func TestFloodT4ShortPrefix(t *testing.T) {
 				t.Fatalf("WatchNamespaces of everything = %v, want NAMESPACE_TOO_LARGE", err)
 			}
 		}
-		grew(t, "100 prefixes that are too short", base, 256*kib)
+		grew(t, "100 prefixes that are too short", base, 2*1024*kib)
 		if _, err := s.WatchNamespaces(t.Context(), moqt.NS("many")); err != nil {
 			t.Errorf("WatchNamespaces of 100 = %v", err)
 		}

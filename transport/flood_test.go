@@ -104,7 +104,7 @@ func TestFloodT2Requests(t *testing.T) {
 			}
 		}
 		check()
-		grew(t, "6,000 requests", base, 256*kib)
+		grew(t, "6,000 requests", base, 2*1024*kib)
 		if answered != 1024 || refused != 8_000-1024 {
 			t.Errorf("%d requests were answered and %d refused, want MaxRequests, 1024, and the rest", answered, refused)
 		}
@@ -180,7 +180,7 @@ func TestFloodT6Streams(t *testing.T) {
 			}
 		}
 		synctest.Wait()
-		grew(t, "18,000 streams", base, 512*kib)
+		grew(t, "18,000 streams", base, 4*1024*kib)
 		check()
 		s.Close()
 	})
