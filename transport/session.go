@@ -147,9 +147,13 @@ func (s *Session) start(ctx context.Context) error {
 	st.SetPriority(levelControl, true)
 	s.control = st
 	s.trace.stream(st, qlog.StreamControl)
-	setup := &wire.Setup{Implementation: s.cfg.Implementation, Unknown: s.cfg.Options,
-		MaxFilterRanges:   wire.Some(uint64(s.cfg.Limits.MaxFilterRanges)),
-		MaxRequestUpdates: wire.Some(uint64(s.cfg.Limits.MaxRequestUpdates))}
+	setup := &wire.Setup{Implementation: s.cfg.Implementation, Unknown: s.cfg.Options}
+	if s.profile.RangeFilters() {
+		setup.MaxFilterRanges = wire.Some(uint64(s.cfg.Limits.MaxFilterRanges))
+	}
+	if s.profile.UpdateCredit() {
+		setup.MaxRequestUpdates = wire.Some(uint64(s.cfg.Limits.MaxRequestUpdates))
+	}
 	if s.info.Client && !s.info.WebTransport {
 		setup.Path, setup.Authority = wire.Some(s.info.Path), wire.Some(s.info.Authority)
 	}
