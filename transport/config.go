@@ -33,6 +33,9 @@ type Config struct {
 	// Options are setup options of extensions, in ascending order of type. Peers
 	// that do not know one ignore it.
 	Options moqt.Properties
+	// Tokens are the authorization tokens to send in SETUP. Those for single
+	// requests go by [WithTokens].
+	Tokens []Token
 }
 
 // Limits bound what one session's peer can cost. Each zero field means its
@@ -66,6 +69,11 @@ type Limits struct {
 	// DoneWait is how long a subscription waits for late streams after
 	// PUBLISH_DONE. 2 s.
 	DoneWait time.Duration
+	// TokenCacheSize is what the authorization tokens that the peer registers may
+	// take, bytes: of each its length and 16. 8 KiB; less than 0 is nothing, so
+	// that tokens come by value. More ends the session with
+	// AUTH_TOKEN_CACHE_OVERFLOW.
+	TokenCacheSize int64
 	// MaxObjectSize bounds an object's payload, bytes. 32 MiB; the stream of a
 	// larger one is stopped.
 	MaxObjectSize int64
@@ -115,6 +123,7 @@ func (c *Config) withDefaults() Config {
 	l.DoneWait = or(l.DoneWait, 2*time.Second)
 	l.MaxRequestUpdates = or(l.MaxRequestUpdates, 16)
 	l.MaxFilterRanges = or(l.MaxFilterRanges, 64)
+	l.TokenCacheSize = or(l.TokenCacheSize, 8<<10)
 	l.MaxObjectSize = or(l.MaxObjectSize, 32<<20)
 	l.MaxPropertiesSize = or(l.MaxPropertiesSize, 16<<10)
 	return d

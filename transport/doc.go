@@ -89,6 +89,9 @@
 //	MaxRequests        1024    open requests of the peer
 //	RequestRate        200     requests a second, after a burst of MaxRequests
 //	DoneWait           2 s     for late streams of a track that has ended
+//	MaxRequestUpdates  16      updates of a request ahead of the answers
+//	MaxFilterRanges    64      ranges of a request's filters
+//	TokenCacheSize     8 KiB   authorization tokens that the peer registers
 //	MaxObjectSize      32 MiB  payload of an object
 //	MaxPropertiesSize  16 KiB  properties of an object
 //

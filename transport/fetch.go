@@ -103,7 +103,7 @@ func (s *Session) Fetch(ctx context.Context, name moqt.TrackName, r Range, o *Fe
 	if err := s.mayFilter(p.Ranges); err != nil {
 		return nil, err
 	}
-	f := s.newFetch(order, func(moqt.Location) moqt.Location { return r.Start })
+	f := s.newFetch(ctx, order, func(moqt.Location) moqt.Location { return r.Start })
 	defer context.AfterFunc(ctx, f.cancel)()
 	err := f.ask(func(id uint64) wire.Message {
 		return &wire.Fetch{RequestID: id, Type: wire.FetchStandalone, Track: name, Start: r.Start, End: r.End, Params: p}
@@ -134,7 +134,7 @@ func (s *Session) Join(ctx context.Context, name moqt.TrackName, back uint64, o 
 	}
 	p.Filter = wire.Some(moqt.Filter{Kind: moqt.FilterLargestObject})
 	fp := wire.Params{Priority: p.Priority, Ranges: p.Ranges}
-	f := s.newFetch(moqt.Ascending, func(end moqt.Location) moqt.Location {
+	f := s.newFetch(ctx, moqt.Ascending, func(end moqt.Location) moqt.Location {
 		return moqt.Location{Group: end.Group - min(back, end.Group)}
 	})
 	ids := make(chan uint64, 1)
@@ -168,10 +168,10 @@ func (s *Session) Join(ctx context.Context, name moqt.TrackName, back uint64, o 
 }
 
 // newFetch makes a reader for a FETCH that is not sent yet. Its range begins at
-// from of the End of FETCH_OK.
-func (s *Session) newFetch(order moqt.GroupOrder, from func(moqt.Location) moqt.Location) *FetchReader {
+// from of the End of FETCH_OK. Of ctx it has the tokens alone.
+func (s *Session) newFetch(ctx context.Context, order moqt.GroupOrder, from func(moqt.Location) moqt.Location) *FetchReader {
 	f := &FetchReader{s: s, from: from, answered: make(chan struct{}), ready: make(chan struct{}), objects: s.profile.FetchObjects(order)}
-	f.ctx, f.cancel = context.WithCancel(s.ctx)
+	f.ctx, f.cancel = context.WithCancel(WithTokens(s.ctx, tokensOf(ctx)...))
 	return f
 }
 

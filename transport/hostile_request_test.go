@@ -103,7 +103,14 @@ var hostileRequests = []hostile{
 	pv("FORWARD in an update of SUBSCRIBE_NAMESPACE", request(subscribeNamespace(0, "a"), unhex("02 0004 02 01 10 01"))).serving(take),
 	{name: "token that is none", do: badSubscribe("01 03 02 04 01"), code: moqt.SessionKeyValueFormatting},
 	{name: "token without an alias", do: badSubscribe("01 03 01 02"), code: moqt.SessionKeyValueFormatting},
-	{name: "token registered", do: badSubscribe("01 03 04 01 01 00 aa"), code: moqt.SessionTokenCacheOverflow},
+	{name: "token registered twice", do: badSubscribe("02 03 04 01 01 00 aa 00 04 01 01 00 bb"), code: moqt.SessionDuplicateTokenAlias},
+	{name: "more tokens than there is room for", do: func(p *peer) {
+		m := subscribe(p.id())
+		for alias := range uint64(6) {
+			m.Params.Tokens = append(m.Params.Tokens, wire.Token{AliasType: wire.TokenRegister, Alias: alias, Value: make([]byte, 1400)})
+		}
+		p.bidi(p.bytes(m))
+	}, code: moqt.SessionTokenCacheOverflow},
 	{name: "token alias used", do: badSubscribe("01 03 02 02 01"), code: moqt.SessionUnknownTokenAlias},
 	{name: "token alias deleted", do: badSubscribe("01 03 02 00 01"), code: moqt.SessionUnknownTokenAlias},
 	{name: "token alias used in an update", do: request(subscribe(0), unhex("02 0006 02 01 03 02 02 01")), code: moqt.SessionUnknownTokenAlias, serve: publish},

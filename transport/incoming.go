@@ -20,6 +20,9 @@ type Request interface {
 	Reject(code moqt.RequestCode, reason string) error
 	// RejectRetry does so and tells after how long the peer may ask again.
 	RejectRetry(code moqt.RequestCode, reason string, retry time.Duration) error
+	// Tokens are the authorization tokens of the request, or of its last update
+	// that had some.
+	Tokens() []Token
 	// Context ends when the peer cancels the request or the session ends.
 	Context() context.Context
 }
@@ -81,7 +84,7 @@ func (s *Session) serveRequest(st Stream) {
 	s.openPeer++
 	goaway, full := s.goawaySent, s.openPeer > s.cfg.Limits.MaxRequests
 	s.mu.Unlock()
-	if err := checkTokens(m); err != nil {
+	if rs.tokens, err = s.takeTokens(m); err != nil {
 		s.end(err)
 		return
 	}
@@ -147,39 +150,6 @@ func requestID(m wire.Message) (uint64, error) {
 		return m.RequestID, nil
 	}
 	return 0, &SessionError{Code: moqt.SessionProtocolViolation, Reason: "a request stream begins with no request"}
-}
-
-// checkTokens holds the peer to a token cache of no bytes, which is what our
-// SETUP says: a token may come by value, never by alias.
-func checkTokens(m wire.Message) error {
-	var tokens []wire.Token
-	switch m := m.(type) {
-	case *wire.Subscribe:
-		tokens = m.Params.Tokens
-	case *wire.Publish:
-		tokens = m.Params.Tokens
-	case *wire.Fetch:
-		tokens = m.Params.Tokens
-	case *wire.TrackStatus:
-		tokens = m.Params.Tokens
-	case *wire.PublishNamespace:
-		tokens = m.Params.Tokens
-	case *wire.SubscribeNamespace:
-		tokens = m.Params.Tokens
-	case *wire.SubscribeTracks:
-		tokens = m.Params.Tokens
-	case *wire.RequestUpdate:
-		tokens = m.Params.Tokens
-	}
-	for _, t := range tokens {
-		switch t.AliasType {
-		case wire.TokenRegister:
-			return &SessionError{Code: moqt.SessionTokenCacheOverflow, Reason: "the token cache holds 0 bytes; send tokens by value"}
-		case wire.TokenDelete, wire.TokenUseAlias:
-			return &SessionError{Code: moqt.SessionUnknownTokenAlias, Reason: fmt.Sprintf("token alias %d was never registered", t.Alias)}
-		}
-	}
-	return nil
 }
 
 // offer hands a request to Accept, and reports false if the request ended

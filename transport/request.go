@@ -29,6 +29,7 @@ type requestStream struct {
 	replied chan struct{}
 
 	mu      sync.Mutex          // guards what follows
+	tokens  []Token             // the peer's
 	updates []chan wire.Message // REQUEST_UPDATEs of ours that wait for an answer
 	sending int                 // more of them that are about to be sent
 	freed   chan struct{}       // closed and replaced when one was answered
@@ -67,8 +68,12 @@ func (s *Session) request(ctx context.Context, kind wire.Kind, extra time.Durati
 	var m wire.Message
 	// A peer that answers at once may stop our half of the stream before Write
 	// has returned: then the answer is there to be read all the same.
-	if err = rs.send(build(rs.id)); err == nil || isStopped(err) {
-		m, err = rs.read(wire.On{Request: kind, Answers: kind})
+	ask := build(rs.id)
+	answered := s.ourTokens.attach(paramsOf(ask), tokensOf(ctx))
+	if err = rs.send(ask); err == nil || isStopped(err) {
+		if m, err = rs.read(wire.On{Request: kind, Answers: kind}); err == nil {
+			answered()
+		}
 	}
 	if !quit() {
 		err = context.Cause(ctx) // whatever came, the request is being cancelled

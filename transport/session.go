@@ -42,8 +42,12 @@ type Session struct {
 	nextID    atomic.Uint64
 	sched     sched
 	unacked   unacked
-	trace     *tracer                   // nil without a trace
-	why       atomic.Pointer[endReason] // set when this end begins to end the session
+
+	setupTokens []Token // of peerSetup
+	theirTokens tokenCache
+	ourTokens   tokenSender
+	trace       *tracer                   // nil without a trace
+	why         atomic.Pointer[endReason] // set when this end begins to end the session
 
 	mu          sync.Mutex // guards what follows
 	peerIDs     idSet
@@ -147,12 +151,16 @@ func (s *Session) start(ctx context.Context) error {
 	st.SetPriority(levelControl, true)
 	s.control = st
 	s.trace.stream(st, qlog.StreamControl)
-	setup := &wire.Setup{Implementation: s.cfg.Implementation, Unknown: s.cfg.Options}
+	s.theirTokens.size = uint64(max(0, s.cfg.Limits.TokenCacheSize))
+	setup := &wire.Setup{Implementation: s.cfg.Implementation, Unknown: s.cfg.Options, TokenCacheSize: s.theirTokens.size}
 	if s.profile.RangeFilters() {
 		setup.MaxFilterRanges = wire.Some(uint64(s.cfg.Limits.MaxFilterRanges))
 	}
 	if s.profile.UpdateCredit() {
 		setup.MaxRequestUpdates = wire.Some(uint64(s.cfg.Limits.MaxRequestUpdates))
+	}
+	for _, t := range s.cfg.Tokens { // the peer's room for aliases is not known yet
+		setup.Tokens = append(setup.Tokens, wire.Token{AliasType: wire.TokenUseValue, Type: t.Type, Value: t.Value})
 	}
 	if s.info.Client && !s.info.WebTransport {
 		setup.Path, setup.Authority = wire.Some(s.info.Path), wire.Some(s.info.Authority)
@@ -169,6 +177,10 @@ func (s *Session) start(ctx context.Context) error {
 	case <-s.ctx.Done():
 		return s.ctx.Err()
 	}
+	if s.setupTokens, err = s.theirTokens.take(s.peerSetup.Tokens, true); err != nil {
+		return err
+	}
+	s.ourTokens.room = s.peerSetup.TokenCacheSize
 	s.wg.Go(s.acceptBidi)
 	s.wg.Go(s.readDatagrams)
 	s.log.Debug("session open", "implementation", printable(s.peerSetup.Implementation))

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/tributary-live/tributary/transport/moqt"
@@ -14,11 +15,17 @@ func (rs *requestStream) update(ctx context.Context, p wire.Params) (*wire.Reque
 	wait := rs.s.cfg.Limits.ResponseTimeout
 	ctx, stop := context.WithTimeoutCause(ctx, wait, fmt.Errorf("moqt: no answer within %v", wait))
 	defer stop()
+	answered := rs.s.ourTokens.attach(&p, tokensOf(ctx))
 	answer, err := rs.sendUpdate(ctx, p, nil)
 	if err != nil {
 		return nil, err
 	}
-	return rs.awaitAnswer(ctx, answer)
+	ok, err := rs.awaitAnswer(ctx, answer)
+	var refused *RequestError
+	if err == nil || errors.As(err, &refused) {
+		answered()
+	}
+	return ok, err
 }
 
 // sendUpdate sends a REQUEST_UPDATE as soon as the peer has room for one, and
@@ -115,10 +122,12 @@ type pendingUpdates []*wire.RequestUpdate
 
 // add takes note of an update, of which the peer may not have sent too many.
 func (p *pendingUpdates) add(rs *requestStream, m *wire.RequestUpdate) error {
-	if err := checkTokens(m); err != nil {
+	tokens, err := rs.s.takeTokens(m)
+	if err != nil {
 		rs.s.end(err)
 		return err
 	}
+	rs.setTokens(tokens)
 	*p = append(*p, m)
 	if limit := rs.s.cfg.Limits.MaxRequestUpdates; rs.s.profile.UpdateCredit() && len(*p) > limit {
 		return rs.s.fail(moqt.SessionTooManyRequestUpdates, "more than %d updates of request %d without waiting for the answers", limit, rs.id)
