@@ -76,6 +76,11 @@ type Config struct {
 	MaxMatches int
 	// MaxSources is how many publishers of one track are heard. If zero, it is 4.
 	MaxSources int
+	// StrictMalformed ends a track for everybody when two of its publishers
+	// contradict each other, which is the letter of the draft ("Malformed
+	// Tracks"). Otherwise the later of the two is cut off and the track goes on,
+	// so that nobody can end the track of another.
+	StrictMalformed bool
 	// Logger gets what the relay has to say. If nil, nothing is logged.
 	Logger *slog.Logger
 	// Metrics counts what the relay does. If nil, it counts for nobody.

@@ -60,7 +60,8 @@ type publisher struct {
 	subscribed int
 	fetched    int
 	noFetch    bool
-	pad        int // bytes added to each payload
+	pad        int                           // bytes added to each payload
+	content    func(group, id uint64) []byte // if not nil, what makes the payload
 }
 
 func publish(t *testing.T, sess *transport.Session, name moqt.TrackName) *publisher {
@@ -128,6 +129,9 @@ func (p *publisher) write(group, id uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	o := moqt.Object{Location: moqt.Location{Group: group, Object: id}, Priority: moqt.DefaultPriority, Payload: payload(group, id)}
+	if p.content != nil {
+		o.Payload = p.content(group, id)
+	}
 	o.Payload = append(o.Payload, make([]byte, p.pad)...)
 	if id == 0 {
 		p.objects = nil

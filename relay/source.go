@@ -427,7 +427,8 @@ func (s *source) fault(err error) {
 		return
 	}
 	s.t.r.log.Warn("publisher cut off", "session", s.p.id, "track", s.t.name, "err", err)
-	if errors.Is(err, cache.ErrMalformed) && len(s.t.others(s)) == 0 {
+	contradicts := errors.Is(err, cache.ErrContradiction) && s.trusted.Load()
+	if s.t.r.cfg.StrictMalformed && contradicts || errors.Is(err, cache.ErrMalformed) && len(s.t.others(s)) == 0 {
 		s.t.end(moqt.DoneMalformedTrack, err.Error())
 	}
 	if s.announced != nil {
