@@ -42,7 +42,8 @@ func newApp() *cli.App {
 			&cli.StringFlag{Name: "announce", Usage: "tell namespaces to the moq-dir at `URL`, and list what it knows"},
 			app.AdminFlag("127.0.0.1:4480"),
 			&cli.DurationFlag{Name: "cache-age", Value: 15 * time.Second, Usage: "keep groups this long after a newer one began"},
-			&cli.Int64Flag{Name: "cache-bytes", Value: 1 << 30, Usage: "keep at most this many `BYTES` of all tracks"},
+			&cli.Int64Flag{Name: "cache-bytes", Usage: "keep at most this many `BYTES` of all tracks; 0 is two fifths of the container's memory, or 1 GiB where that has no limit"},
+			&cli.BoolFlag{Name: "strict-malformed", Usage: "end a track for everybody when two publishers contradict each other, as the letter of the draft has it, and not cut off the later one"},
 			&cli.DurationFlag{Name: "linger", Value: 5 * time.Second, Usage: "keep a track this long without subscribers, and subscribers without a publisher"},
 			&cli.DurationFlag{Name: "drain", Value: 2 * time.Second, Usage: "on SIGTERM, give sessions this long to go elsewhere"},
 		}, append(trace.Flags(), trust.Flags()...)...),
@@ -90,7 +91,7 @@ func run(c *cli.Context) error {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	trace.Register(registry, traces)
-	budget := cache.NewBudget(c.Int64("cache-bytes"))
+	budget := cache.NewBudget(sizeMemory(c.Int64("cache-bytes"), log))
 	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "moq", Subsystem: "relay", Name: "cache_bytes",
 		Help: "Memory that cached groups hold."}, func() float64 { return float64(budget.Used()) }))
 
@@ -110,8 +111,10 @@ func run(c *cli.Context) error {
 		},
 		Directory: c.String("announce"),
 		Linger:    c.Duration("linger"),
-		Logger:    log,
-		Metrics:   relay.NewMetrics(registry),
+
+		StrictMalformed: c.Bool("strict-malformed"),
+		Logger:          log,
+		Metrics:         relay.NewMetrics(registry),
 	}
 	if origins != nil {
 		cfg.Origins = origins
