@@ -25,7 +25,7 @@ func TestRunner(t *testing.T) {
 		relay := exec.Command("sh", "runner/relay.sh")
 		relay.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"), "MOQT_ROLE=relay", "MOQT_BIND=127.0.0.1", "MOQT_PORT=0",
 			"MOQT_CERT="+filepath.Join(dir, "cert.pem"), "MOQT_KEY="+filepath.Join(dir, "key.pem"), "MOQT_MLOG_DIR="+filepath.Join(dir, "relay"))
-		addr := startCommand(t, `msg="relay ready" addr=(\S+)`, relay)
+		addr := start(t, `msg="relay ready" addr=(\S+)`, relay)
 		for _, scheme := range schemes {
 			client := exec.Command(filepath.Join(bin, "moq-interop-client"))
 			client.Env = append(os.Environ(), "RELAY_URL="+scheme+"://"+addr+"/", "TLS_DISABLE_VERIFY=1", "MOQ_INTEROP_CLIENT_QLOG="+filepath.Join(dir, "client"))

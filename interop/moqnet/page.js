@@ -5,10 +5,14 @@ import { certificateHashes, dial, parseAddress } from '/player/address.js';
 import { Feed } from '/player/feed.js';
 import { Order } from '/player/order.js';
 
-/** @param {string} page of a relay, http://… @returns a session of @moq/net in draft-18 */
-export function connect(page) {
+/**
+ * @param {string} page of a relay, http://…
+ * @param {number} draft
+ * @returns a session of @moq/net in this draft and no other
+ */
+export function connect(page, draft) {
   // Of http:// it asks the fingerprint of the certificate, as it does of its own relay.
-  return Connection.connect(new URL(page), { webtransport: { protocols: ['moqt-18'] }, websocket: { enabled: false } });
+  return Connection.connect(new URL(page), { webtransport: { protocols: [`moqt-${draft}`] }, websocket: { enabled: false } });
 }
 
 /** Waits until a broadcast is announced. */
@@ -86,13 +90,32 @@ export function publishLines(session, path, name) {
   }, 40);
 }
 
-/** Reads a track with this project's own session, from the relay that served the page. */
+/**
+ * Reads a track with this project's own session, from the relay that served the
+ * page. What the directory has announced may be a moment older than what the
+ * table of origins knows, so the relay's word to ask again is heeded.
+ */
 export async function readOwn(namespace, name, count) {
   const { relay, fingerprints } = parseAddress('/', location.href);
   const session = await dial(relay, { hashes: await certificateHashes(fingerprints) });
+  try {
+    for (;;) {
+      try {
+        return await readFeed(session, namespace, name, count);
+      } catch (err) {
+        if (!(err.retryMs > 0)) throw err;
+        await new Promise((again) => setTimeout(again, err.retryMs));
+      }
+    }
+  } finally {
+    session.close();
+  }
+}
+
+async function readFeed(session, namespace, name, count) {
   const got = [];
   const began = performance.now();
-  let subscribed = 0;
+  let subscribedMs = 0;
   await new Promise((resolve, reject) => {
     const feed = new Feed(session, namespace, name, new Order(), {
       deliver(objects) {
@@ -100,9 +123,8 @@ export async function readOwn(namespace, name, count) {
         if (got.length >= count) resolve(undefined);
       },
     });
-    feed.subscription.ok.then(() => (subscribed = performance.now() - began), reject);
+    feed.subscription.ok.then(() => (subscribedMs = performance.now() - began), reject);
     feed.ended.catch(reject);
   });
-  session.close();
-  return { got, subscribedMs: subscribed };
+  return { got, subscribedMs };
 }
