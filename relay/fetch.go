@@ -36,7 +36,8 @@ func (p *peer) serveFetch(ctx context.Context, req *transport.FetchRequest) {
 		end = largest
 	}
 	p.r.m.fetches.Inc()
-	w, err := req.Accept(transport.FetchInfo{End: end, Properties: t.properties()})
+	final, ended := t.log.Final()
+	w, err := req.Accept(transport.FetchInfo{End: end, EndOfTrack: ended && final == end, Properties: t.properties()})
 	if err != nil {
 		return
 	}
@@ -44,12 +45,22 @@ func (p *peer) serveFetch(ctx context.Context, req *transport.FetchRequest) {
 	if req.FillTimeout != nil {
 		a.left = min(a.left, *req.FillTimeout)
 	}
-	if err := a.write(req.Range.Start, end); err != nil {
+	err = a.write(req.Range.Start, end)
+	switch {
+	case t.isMalformed():
+		w.Cancel(moqt.StreamMalformedTrack)
+	case err != nil:
 		w.Cancel(moqt.StreamInternalError)
 		p.log.Debug("fetch not served", "track", t.name, "err", err)
-		return
+	default:
+		w.Close()
 	}
-	w.Close()
+}
+
+func (t *track) isMalformed() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.over && t.overCode == moqt.DoneMalformedTrack
 }
 
 // holds reports whether the cache has all that there is from start to end.

@@ -23,6 +23,7 @@ type archive struct {
 	groups, perGroup uint64
 	lacks            func(moqt.Location) bool // what it tells as unknown
 	size             int                      // of a payload; if 0, as payload makes it
+	forge            func(moqt.Location) moqt.Properties
 
 	fetches, subscribes atomic.Int32
 	bytes               atomic.Int64 // of payload sent by fetch
@@ -75,7 +76,11 @@ func (a *archive) answer(req *transport.FetchRequest) {
 		default:
 			p := a.payload(l)
 			a.bytes.Add(int64(len(p)))
-			err = w.WriteObject(moqt.Object{Location: l, Priority: moqt.DefaultPriority, Payload: p})
+			o := moqt.Object{Location: l, Priority: moqt.DefaultPriority, Payload: p}
+			if a.forge != nil {
+				o.Properties = a.forge(l)
+			}
+			err = w.WriteObject(o)
 		}
 		if err != nil {
 			return

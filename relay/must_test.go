@@ -605,3 +605,50 @@ func TestMustTellNamespacesToAllWatchers(t *testing.T) {
 		watchers.Wait()
 	})
 }
+
+// A fetch that is under way when its track turns out to be malformed is reset.
+func TestMustResetFetchesOfMalformedTracks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRelay(t, relay.Config{})
+		a := &archive{groups: 30, perGroup: 10, size: 100_000}
+		a.forge = func(l moqt.Location) moqt.Properties {
+			if l == at2(5, 0) {
+				return moqt.Properties{{Type: moqt.PropMandatoryFirst, Value: 1}} // not on an object
+			}
+			return nil
+		}
+		archived(t, r, a)
+		f, err := connect(t, r, nil).Fetch(t.Context(), track, groups(0, 20), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		for ; err == nil; n++ {
+			_, err = f.ReadObject(t.Context())
+		}
+		if !errors.Is(err, &transport.StreamError{Code: moqt.StreamMalformedTrack}) || n > 51 {
+			t.Errorf("the fetch ended with %v after %d objects, want MALFORMED_TRACK", err, n-1)
+		}
+	})
+}
+
+// A fetch to the last object of a track says that this is the end.
+func TestMustTellTheEndOfTheTrackInFetch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRelay(t, relay.Config{})
+		p := scripted(t, r, track.Namespace, nil, nil)
+		subscribe(t, r, nil)
+		group(t, <-p.accepted, 1, moqt.Object{Payload: []byte("x")}, moqt.Object{Location: at2(1, 1), Status: moqt.StatusEndOfTrack})
+		synctest.Wait()
+		for end, want := range map[moqt.Location]bool{at2(1, 0): false, at2(1, 1): true, at2(7, 7): true} {
+			f, err := connect(t, r, nil).Fetch(t.Context(), track, transport.Range{End: end}, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, ended := f.End(); ended != want {
+				t.Errorf("FETCH to %v: the end of the track: %v, want %v", end, ended, want)
+			}
+			f.Close()
+		}
+	})
+}
