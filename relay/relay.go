@@ -253,20 +253,30 @@ func (p *peer) handle(ctx context.Context, req transport.Request) {
 	}
 }
 
-// Shutdown asks every session to go elsewhere, waits until all are gone or ctx
-// ends, and closes the relay.
+// Shutdown asks every session to go elsewhere, waits until all publishers and
+// subscribers are gone or ctx ends, and closes the relay. Other relays are not
+// waited for: those that came have nothing to get here without publishers, and
+// those that this one dialled serve its subscribers until the last has left.
+// Sessions that come meanwhile are not asked; see [transport.Server.Refuse].
 func (r *Relay) Shutdown(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var asked, left sync.WaitGroup
 	r.mu.Lock()
-	peers := make([]*peer, 0, len(r.peers))
 	for p := range r.peers {
-		peers = append(peers, p)
+		asked.Go(func() { p.sess.Goaway(ctx, "", 0) })
+		if p.node == "" && !p.origin {
+			left.Go(func() {
+				select {
+				case <-p.sess.Context().Done():
+				case <-ctx.Done():
+				}
+			})
+		}
 	}
 	r.mu.Unlock()
-	var wg sync.WaitGroup
-	for _, p := range peers {
-		wg.Go(func() { p.sess.Goaway(ctx, "", 0) })
-	}
-	wg.Wait()
+	left.Wait()
+	cancel()
+	asked.Wait()
 	return r.Close()
 }
 

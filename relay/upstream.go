@@ -74,7 +74,11 @@ func (u *upstreams) get(ctx context.Context, url string) (*upstream, error) {
 func (u *upstreams) put(up *upstream) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if up.users--; up.users > 0 || u.byURL[up.url] != up {
+	if up.users--; up.users > 0 {
+		return
+	}
+	if u.byURL[up.url] != up { // nobody will ask it for more
+		u.leave(up)
 		return
 	}
 	up.idle = time.AfterFunc(peerIdle, func() {
@@ -84,10 +88,21 @@ func (u *upstreams) put(up *upstream) {
 			delete(u.byURL, up.url)
 		}
 		u.mu.Unlock()
-		if unused && up.peer != nil {
-			up.peer.sess.Close()
+		if unused {
+			u.leave(up)
 		}
 	})
+}
+
+// leave ends the session, if it was opened, without waiting for that.
+func (u *upstreams) leave(up *upstream) {
+	select {
+	case <-up.ready:
+		if up.peer != nil {
+			u.r.wg.Go(func() { up.peer.sess.Close() })
+		}
+	default:
+	}
 }
 
 // dial opens the session and serves it until it ends.
@@ -113,7 +128,9 @@ func (u *upstreams) dial(up *upstream) {
 		go func() {
 			select {
 			case <-sess.GoawayReceived():
-				u.drop(up)
+				if u.drop(up) {
+					u.leave(up)
+				}
 			case <-sess.Context().Done():
 			}
 		}()
@@ -123,7 +140,9 @@ func (u *upstreams) dial(up *upstream) {
 	u.drop(up)
 }
 
-func (u *upstreams) drop(up *upstream) {
+// drop takes care that nobody asks for more by up, and reports whether nobody
+// uses it any more.
+func (u *upstreams) drop(up *upstream) (unused bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.byURL[up.url] == up {
@@ -132,6 +151,7 @@ func (u *upstreams) drop(up *upstream) {
 	if up.idle != nil {
 		up.idle.Stop()
 	}
+	return up.users == 0
 }
 
 // lookup returns the other relays that have ns.

@@ -139,8 +139,22 @@ func (s *Server) logger() *slog.Logger {
 	return slog.New(slog.DiscardHandler)
 }
 
+// shuttingDown is what a session is told that comes too late.
+const shuttingDown = "the server is shutting down"
+
+// refusing reports whether new sessions are refused.
+func (s *Server) refusing() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed || s.draining
+}
+
 func (s *Server) serve(ctx context.Context, c Conn) {
 	log := s.logger()
+	if s.refusing() {
+		c.CloseWithError(moqt.SessionNoError, shuttingDown)
+		return
+	}
 	sess, err := NewSession(ctx, c, &s.Config)
 	if err != nil {
 		log.Info("session not set up", "remote", c.Info().RemoteAddr, "err", err)
@@ -153,7 +167,7 @@ func (s *Server) serve(ctx context.Context, c Conn) {
 	}
 	s.mu.Unlock()
 	if refused {
-		sess.CloseWithError(moqt.SessionNoError, "the server is shutting down")
+		sess.CloseWithError(moqt.SessionNoError, shuttingDown)
 		return
 	}
 	defer func() {
@@ -165,6 +179,14 @@ func (s *Server) serve(ctx context.Context, c Conn) {
 	if err := s.Handler.ServeSession(ctx, sess); err != nil && ctx.Err() == nil {
 		log.Info("session ended", "remote", c.Info().RemoteAddr, "err", err)
 	}
+}
+
+// Refuse has new sessions refused from now on, before their SETUP is answered.
+// Those that are there go on.
+func (s *Server) Refuse() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.draining = true
 }
 
 // Shutdown sends GOAWAY on every session, with what is left of ctx as the time

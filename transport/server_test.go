@@ -182,6 +182,23 @@ func TestShutdown(t *testing.T) {
 	})
 }
 
+// TestRefuse has a server take no sessions beside the one that it has.
+func TestRefuse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := serve(t, take, nil)
+		early := srv.dial("moqt")
+		srv.settle()
+		srv.Refuse()
+		for _, scheme := range schemes {
+			_, err := srv.dialer.Dial(t.Context(), scheme+"://"+srv.addr)
+			wantSession(t, "Dial() of "+scheme, err, moqt.SessionNoError, true)
+		}
+		if _, err := early.Announce(t.Context(), moqt.NS("a")); err != nil {
+			t.Errorf("Announce() on the session that was there = %v", err)
+		}
+	})
+}
+
 // TestShutdownEmpties ends as soon as all have left.
 func TestShutdownEmpties(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -167,6 +167,7 @@ func run(c *cli.Context) error {
 	}
 	drain, cancel := context.WithTimeout(serveCtx, c.Duration("drain"))
 	defer cancel()
+	srv.Refuse()
 	r.Shutdown(drain)
 	srv.Close()
 	if err := <-served; !errors.Is(err, transport.ErrServerClosed) {
