@@ -11,7 +11,7 @@ import (
 )
 
 // drafts are those that the tests of sessions run for: all that are spoken.
-var drafts = []moqt.Version{moqt.Draft18, moqt.Draft19}
+var drafts = []moqt.Version{moqt.Draft18, moqt.Draft19, moqt.Draft20, moqt.Draft21, moqt.Draft22}
 
 // eachDraft runs test in a bubble for each draft.
 func eachDraft(t *testing.T, test func(t *testing.T, v moqt.Version)) {

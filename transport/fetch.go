@@ -29,6 +29,9 @@ type FetchOptions struct {
 	// Ranges are filters that objects have to pass as well. Drafts before 19 have
 	// none.
 	Ranges moqt.RangeFilters
+	// NoProperties asks to leave out the track's properties, of somebody who has
+	// them. Drafts before 20 send them all the same.
+	NoProperties bool
 }
 
 func (o *FetchOptions) params() (wire.Params, moqt.GroupOrder) {
@@ -48,6 +51,9 @@ func (o *FetchOptions) params() (wire.Params, moqt.GroupOrder) {
 		p.FillTimeout = wire.Some(*o.FillTimeout)
 	}
 	p.Ranges = o.Ranges
+	if o.NoProperties {
+		p.IncludeProperties = wire.Some(false)
+	}
 	return p, order
 }
 
@@ -58,12 +64,15 @@ type FetchReader struct {
 	from     func(end moqt.Location) moqt.Location // start of the range, given its end
 	ctx      context.Context                       // ends the wait for the answer
 	cancel   context.CancelFunc
+	of       *TrackReader  // the subscription that it is a fill of, or nil
 	ok       *wire.FetchOK // set before answered is closed, unless failed is
 	answered chan struct{} // closed when there is an answer, or failed is set
 	ready    chan struct{} // closed when the data stream is there, or failed is set
 
-	mu     sync.Mutex // guards what follows
-	rs     *requestStream
+	mu     sync.Mutex     // guards what follows
+	rs     *requestStream // nil for a fill
+	id     uint64         // request id, if sent
+	sent   bool
 	stream objectStream // its src is nil until the data stream is there
 	failed error
 	closed bool
@@ -84,6 +93,9 @@ type FetchGap struct {
 	Range
 	// Unknown says that objects may exist there; else they do not.
 	Unknown bool
+	// TimedOut says of such that they did not come within the FillTimeout. Drafts
+	// before 20 do not tell.
+	TimedOut bool
 }
 
 // maxFetchGaps bounds what a publisher's gaps can make a FetchReader hold.
@@ -122,7 +134,7 @@ func (s *Session) Fetch(ctx context.Context, name moqt.TrackName, r Range, o *Fe
 // answer a fetch, or not know how. What it says to the fetch comes out of
 // [FetchReader.ReadObject], which returns [*RequestError] if it refused. If
 // nothing has been published yet there is nothing to fetch, and the FetchReader
-// is nil.
+// is nil. Closing the TrackReader may end the FetchReader as well.
 func (s *Session) Join(ctx context.Context, name moqt.TrackName, back uint64, o *SubscribeOptions) (*TrackReader, *FetchReader, error) {
 	p := o.params()
 	if err := s.mayFilter(p.Ranges); err != nil {
@@ -133,6 +145,9 @@ func (s *Session) Join(ctx context.Context, name moqt.TrackName, back uint64, o 
 		return nil, nil, err
 	}
 	p.Filter = wire.Some(moqt.Filter{Kind: moqt.FilterLargestObject})
+	if s.profile.Fill() {
+		return s.joinByFill(ctx, t, back, p)
+	}
 	fp := wire.Params{Priority: p.Priority, Ranges: p.Ranges}
 	f := s.newFetch(ctx, moqt.Ascending, func(end moqt.Location) moqt.Location {
 		return moqt.Location{Group: end.Group - min(back, end.Group)}
@@ -180,16 +195,10 @@ func (s *Session) newFetch(ctx context.Context, order moqt.GroupOrder, from func
 func (f *FetchReader) ask(build func(id uint64) wire.Message) error {
 	s := f.s
 	rs, m, err := s.request(f.ctx, wire.KindFetch, 0, func(rs *requestStream) {
-		s.mu.Lock()
-		s.fetches[rs.id] = f // the data stream may come before the answer
-		s.mu.Unlock()
 		f.mu.Lock()
 		f.rs = rs
-		closed := f.closed
 		f.mu.Unlock()
-		if closed {
-			s.dropFetch(rs.id)
-		}
+		f.asked(rs.id)
 	}, build)
 	if err != nil {
 		return err
@@ -204,14 +213,9 @@ func (f *FetchReader) ask(build func(id uint64) wire.Message) error {
 	if err := unknownMandatory(ok.Properties); err != nil {
 		return err
 	}
-	f.mu.Lock()
-	if err := f.failed; err != nil {
-		f.mu.Unlock()
+	if err := f.agreed(ok); err != nil {
 		return err
 	}
-	f.ok = ok
-	close(f.answered)
-	f.mu.Unlock()
 	begun := s.wg.Go(func() {
 		err := rs.follow(rs.unexpected)
 		if err != io.EOF { // after a FIN the data stream may still be on its way
@@ -224,10 +228,37 @@ func (f *FetchReader) ask(build func(id uint64) wire.Message) error {
 	return nil
 }
 
-func (s *Session) dropFetch(id uint64) {
-	s.mu.Lock()
-	delete(s.fetches, id)
-	s.mu.Unlock()
+// asked makes the data stream of the request with that id find f. It may come
+// before the answer.
+func (f *FetchReader) asked(id uint64) {
+	f.s.mu.Lock()
+	f.s.fetches[id] = f
+	f.s.mu.Unlock()
+	f.mu.Lock()
+	f.id, f.sent = id, true
+	closed := f.closed
+	f.mu.Unlock()
+	if closed {
+		f.drop(id)
+	}
+}
+
+// agreed takes note of the answer.
+func (f *FetchReader) agreed(ok *wire.FetchOK) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.failed == nil {
+		f.ok = ok
+		close(f.answered)
+	}
+	return f.failed
+}
+
+// drop makes data streams find f no more.
+func (f *FetchReader) drop(id uint64) {
+	f.s.mu.Lock()
+	delete(f.s.fetches, id)
+	f.s.mu.Unlock()
 }
 
 // serveFetchStream brings the data stream of a fetch to its reader.
@@ -259,6 +290,9 @@ func (s *Session) serveFetchStream(src *timedStream, r *wire.Reader) error {
 	}
 	if !wanted {
 		src.CancelRead(moqt.StreamCancelled)
+	}
+	if f.of != nil {
+		f.of.fillCame()
 	}
 	return nil
 }
@@ -346,7 +380,7 @@ func (f *FetchReader) readObject() (moqt.Object, error) {
 		f.s.trace.fetchObject(qlog.Parsed, in.src, h)
 		if h.Gap != wire.GapNone {
 			in.complete()
-			if err := f.gap(h.Location, h.Gap != wire.GapNonExistent); err != nil {
+			if err := f.gap(h.Location, h.Gap); err != nil {
 				return moqt.Object{}, in.failed(err)
 			}
 			continue
@@ -371,20 +405,21 @@ func (f *FetchReader) passed(l moqt.Location, gap bool) {
 }
 
 // gap takes note of a gap that ends at end. Neighbours of one kind are one.
-func (f *FetchReader) gap(end moqt.Location, unknown bool) error {
+func (f *FetchReader) gap(end moqt.Location, kind wire.GapKind) error {
+	unknown, timedOut := kind != wire.GapNonExistent, kind == wire.GapTimedOut
 	start, gapped := f.next, f.gapped
 	if !f.any {
 		start = f.from(f.ok.End)
 	}
 	f.passed(end, true)
-	if n := len(f.gaps); gapped && f.gaps[n-1].Unknown == unknown {
+	if n := len(f.gaps); gapped && f.gaps[n-1].Unknown == unknown && f.gaps[n-1].TimedOut == timedOut {
 		f.gaps[n-1].End = end
 		return nil
 	}
 	if len(f.gaps) == maxFetchGaps {
 		return fmt.Errorf("fetch of more than %d gaps: %w", maxFetchGaps, wire.ErrTooLarge)
 	}
-	f.gaps = append(f.gaps, FetchGap{Range{start, end}, unknown})
+	f.gaps = append(f.gaps, FetchGap{Range{start, end}, unknown, timedOut})
 	return nil
 }
 
@@ -400,7 +435,7 @@ func (f *FetchReader) close(whole bool) {
 	f.mu.Lock()
 	again := f.closed
 	f.closed = true
-	src, rs := f.stream.src, f.rs
+	src, rs, id, sent := f.stream.src, f.rs, f.id, f.sent
 	f.mu.Unlock()
 	if again {
 		return
@@ -409,13 +444,16 @@ func (f *FetchReader) close(whole bool) {
 	if src != nil {
 		src.CancelRead(moqt.StreamCancelled)
 	}
-	if rs == nil { // it has not even been sent
-		return
+	if sent {
+		f.drop(id)
 	}
-	f.s.dropFetch(rs.id)
-	if whole {
+	switch {
+	case f.of != nil:
+		f.of.fillOver(f)
+	case rs == nil: // it has not even been sent
+	case whole:
 		rs.finish()
-	} else {
+	default:
 		rs.abort(moqt.StreamCancelled, ErrClosed)
 	}
 }

@@ -24,13 +24,72 @@ type FetchRequest struct {
 	Joining bool
 	// FillTimeout is how long to wait for objects that are not at hand, or nil.
 	FillTimeout *time.Duration
+	// Back, if not 0, says that the range begins with the group so many before the
+	// next one, which only its publisher knows. [FetchRequest.Resolve] tells the
+	// session; until then Range is the whole track.
+	Back uint64
 	// Ranges are the range filters; the [FetchWriter] applies them.
 	Ranges moqt.RangeFilters
+
+	of   fetchAnswer
+	bare bool // the peer wants no track properties
+}
+
+// fetchAnswer is what a [FetchWriter] writes the answer to: a FETCH, or a fill.
+type fetchAnswer interface {
+	fetchID() uint64
+	context() context.Context
+	// agree tells the peer that the answer follows.
+	agree(ok *wire.FetchOK) error
+	reject(code moqt.RequestCode, reason string, retry time.Duration) error
+	// key is the place of the answer among the streams while it is at an object
+	// of that publisher priority and group.
+	key(r *FetchRequest, pub moqt.Priority, group uint64) schedKey
+	// whole ends the request when all of the answer was sent.
+	whole()
+	abort(code moqt.StreamCode, cause error)
+	endOf(err error) error
+}
+
+func (rs *requestStream) fetchID() uint64              { return rs.id }
+func (rs *requestStream) context() context.Context     { return rs.ctx }
+func (rs *requestStream) agree(ok *wire.FetchOK) error { return rs.answer(ok, false) }
+func (rs *requestStream) key(r *FetchRequest, pub moqt.Priority, _ uint64) schedKey {
+	return fetchKey(rs.id, r.Priority, pub)
+}
+func (rs *requestStream) whole() {
+	rs.endWrite()
+	rs.linger()
+}
+
+// Context ends when the peer cancels the request, or the subscription that it
+// belongs to, or the session ends.
+func (r *FetchRequest) Context() context.Context { return r.of.context() }
+
+// Reject refuses the request.
+func (r *FetchRequest) Reject(code moqt.RequestCode, reason string) error {
+	return r.of.reject(code, reason, -1)
+}
+
+// RejectRetry is Reject with a time after which to ask again.
+func (r *FetchRequest) RejectRetry(code moqt.RequestCode, reason string, retry time.Duration) error {
+	return r.of.reject(code, reason, retry)
+}
+
+// Resolve sets where the range begins, if that is relative to the largest
+// location of the track. An application that does not call it may send more than
+// was asked for, which is then dropped.
+func (r *FetchRequest) Resolve(largest moqt.Location) {
+	if r.Back > 0 {
+		r.Range.Start, _ = bounds(moqt.Filter{Kind: moqt.FilterRelative, Groups: r.Back}, largest, true)
+		r.Back = 0
+	}
 }
 
 func (s *Session) serveFetch(rs *requestStream, m *wire.Fetch) {
 	r := &FetchRequest{incoming: incoming{rs}, Track: m.Track, Range: Range{m.Start, m.End},
-		Order: m.Params.Order.Or(moqt.Ascending), Priority: m.Params.Priority.Or(moqt.DefaultPriority), Ranges: m.Params.Ranges}
+		Order: m.Params.Order.Or(moqt.Ascending), Priority: m.Params.Priority.Or(moqt.DefaultPriority), Ranges: m.Params.Ranges,
+		of: rs, bare: !m.Params.IncludeProperties.Or(true)}
 	if m.Params.FillTimeout.Set {
 		r.FillTimeout = &m.Params.FillTimeout.Value
 	}
@@ -38,11 +97,20 @@ func (s *Session) serveFetch(rs *requestStream, m *wire.Fetch) {
 		rs.refuse(err)
 		return
 	}
-	if m.Type != wire.FetchStandalone {
+	switch m.Type {
+	case wire.FetchStandalone:
+	case wire.FetchRelative:
+		if m.Filter.Kind != moqt.FilterRelative || m.Filter.Groups == 0 {
+			rs.reject(moqt.RequestInvalidRange, "the range begins after the largest object", 0)
+			return
+		}
+		r.Back, r.Range = m.Filter.Groups, Range{End: endless}
+	default:
 		if !s.resolveJoin(rs, m, r) {
 			return
 		}
-	} else if s.reserved(rs, m.Track.Namespace) {
+	}
+	if s.reserved(rs, r.Track.Namespace) {
 		return
 	}
 	if r.Range.End.Less(r.Range.Start) {
@@ -130,12 +198,14 @@ type FetchInfo struct {
 // FetchWriter writes the answer to a fetch. Its methods, except Cancel, must
 // not be called concurrently.
 type FetchWriter struct {
-	rs   *requestStream
-	st   SendStream
-	pub  atomic.Uint32 // publisher priority of the objects it is at
-	enc  wire.FetchEncoder
-	want extent
-	stop func() bool // takes back that the request's end resets the stream
+	s     *Session
+	of    fetchAnswer
+	st    SendStream
+	pub   atomic.Uint32 // publisher priority of the object it is at
+	group atomic.Uint64 // and its group
+	enc   wire.FetchEncoder
+	want  extent
+	stop  func() bool // takes back that the request's end resets the stream
 }
 
 // Accept answers FETCH_OK and opens the stream for the objects. i.End must not
@@ -145,23 +215,28 @@ func (r *FetchRequest) Accept(i FetchInfo) (*FetchWriter, error) {
 	if i.End.Less(r.Range.Start) {
 		return nil, fmt.Errorf("moqt: answer to a fetch from %v that ends at %v", r.Range.Start, i.End)
 	}
-	rs, s := r.rs, r.rs.s
-	if err := rs.answer(&wire.FetchOK{End: i.End, EndOfTrack: i.EndOfTrack, Properties: i.Properties}, false); err != nil {
+	r.Resolve(i.End)
+	if r.bare {
+		i.Properties = nil
+	}
+	if err := r.of.agree(&wire.FetchOK{End: i.End, EndOfTrack: i.EndOfTrack, Properties: i.Properties}); err != nil {
 		return nil, err
 	}
-	st, err := s.conn.OpenUniStream(rs.ctx)
+	s, ctx := r.rs.s, r.Context()
+	st, err := s.conn.OpenUniStream(ctx)
 	if err != nil {
-		err = rs.endOf(err)
-		rs.abort(moqt.StreamInternalError, err)
+		err = r.of.endOf(err)
+		r.of.abort(moqt.StreamInternalError, err)
 		return nil, err
 	}
-	w := &FetchWriter{rs: rs, enc: s.profile.FetchEncoder(r.Order), want: extent{end: endless, ranges: r.Ranges}}
+	w := &FetchWriter{s: s, of: r.of, enc: s.profile.FetchEncoder(r.Order), want: extent{r.Range.Start, r.Range.End, r.Ranges}}
 	w.pub.Store(uint32(moqt.DefaultPriority))
-	w.st = s.sched.add(st, func() schedKey { return fetchKey(rs.id, r.Priority, moqt.Priority(w.pub.Load())) })
+	w.group.Store(r.Range.Start.Group)
+	w.st = s.sched.add(st, func() schedKey { return r.of.key(r, moqt.Priority(w.pub.Load()), w.group.Load()) })
 	st = w.st
-	w.stop = context.AfterFunc(rs.ctx, func() { st.CancelWrite(moqt.StreamCancelled) })
-	s.trace.fetch(qlog.Created, st, rs.id)
-	if err := w.write(s.profile.AppendFetchHeader(nil, &wire.FetchHeader{RequestID: rs.id})); err != nil {
+	w.stop = context.AfterFunc(ctx, func() { st.CancelWrite(moqt.StreamCancelled) })
+	s.trace.fetch(qlog.Created, st, r.of.fetchID())
+	if err := w.write(s.profile.AppendFetchHeader(nil, &wire.FetchHeader{RequestID: r.of.fetchID()})); err != nil {
 		w.Cancel(moqt.StreamInternalError)
 		return nil, err
 	}
@@ -176,8 +251,9 @@ func (w *FetchWriter) WriteObject(o moqt.Object) error {
 	if !w.want.wants(&o) {
 		return nil
 	}
-	if w.pub.Swap(uint32(o.Priority)) != uint32(o.Priority) {
-		w.rs.s.sched.rekey()
+	pub, group := w.pub.Swap(uint32(o.Priority)), w.group.Swap(o.Group)
+	if _, fills := w.of.(*fill); pub != uint32(o.Priority) || fills && group != o.Group {
+		w.s.sched.rekey()
 	}
 	buf := scratch.Get().(*[]byte)
 	defer scratch.Put(buf)
@@ -200,8 +276,22 @@ func (w *FetchWriter) WriteObject(o moqt.Object) error {
 
 // WriteUnknown says that nothing is known here of the objects from the one
 // before up to end.
-func (w *FetchWriter) WriteUnknown(end moqt.Location) error {
-	b, err := w.record(nil, wire.FetchObject{Location: end, Gap: wire.GapUnknown})
+func (w *FetchWriter) WriteUnknown(end moqt.Location) error { return w.writeGap(end, wire.GapUnknown) }
+
+// WriteTimedOut is WriteUnknown where the objects may be had, but not within the
+// FillTimeout.
+func (w *FetchWriter) WriteTimedOut(end moqt.Location) error {
+	if !w.s.profile.Gap(wire.GapTimedOut) {
+		return w.WriteUnknown(end)
+	}
+	return w.writeGap(end, wire.GapTimedOut)
+}
+
+func (w *FetchWriter) writeGap(end moqt.Location, kind wire.GapKind) error {
+	if end.Less(w.want.start) {
+		return nil
+	}
+	b, err := w.record(nil, wire.FetchObject{Location: end, Gap: kind})
 	if err != nil {
 		return err
 	}
@@ -212,7 +302,7 @@ func (w *FetchWriter) WriteUnknown(end moqt.Location) error {
 func (w *FetchWriter) record(b []byte, o wire.FetchObject) ([]byte, error) {
 	b, err := w.enc.Append(b, &o)
 	if err == nil {
-		w.rs.s.trace.fetchObject(qlog.Created, w.st, o)
+		w.s.trace.fetchObject(qlog.Created, w.st, o)
 	}
 	return b, err
 }
@@ -220,7 +310,7 @@ func (w *FetchWriter) record(b []byte, o wire.FetchObject) ([]byte, error) {
 func (w *FetchWriter) write(b []byte) error {
 	_, err := w.st.Write(b)
 	if err != nil {
-		return w.rs.endOf(err)
+		return w.of.endOf(err)
 	}
 	return nil
 }
@@ -229,8 +319,7 @@ func (w *FetchWriter) write(b []byte) error {
 func (w *FetchWriter) Close() error {
 	w.stop()
 	err := w.st.Close()
-	w.rs.endWrite()
-	w.rs.linger()
+	w.of.whole()
 	return err
 }
 
@@ -238,5 +327,5 @@ func (w *FetchWriter) Close() error {
 // methods, which then fail.
 func (w *FetchWriter) Cancel(code moqt.StreamCode) {
 	w.st.CancelWrite(code)
-	w.rs.abort(code, &StreamError{Code: code})
+	w.of.abort(code, &StreamError{Code: code})
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/tributary-live/tributary/transport"
 	"github.com/tributary-live/tributary/transport/moqt"
 	"github.com/tributary-live/tributary/transport/transporttest"
+	"github.com/tributary-live/tributary/transport/wire"
 )
 
 // fetched makes a fetch of sub that pub accepts.
@@ -272,7 +273,7 @@ func TestJoin(t *testing.T) {
 	for _, reorder := range []bool{false, true} {
 		t.Run(fmt.Sprintf("fetch first=%v", reorder), func(t *testing.T) {
 			over(t, func(t *testing.T, a, b transport.Conn) {
-				if reorder {
+				if p, _ := wire.ProfileFor(a.Info().Version); reorder && !p.Fill() { // else it is one request
 					b = &swapRequests{Conn: b}
 				}
 				c, s := setup(t, a, b, nil, nil)
@@ -354,7 +355,9 @@ func TestJoinRefused(t *testing.T) {
 			t.Fatalf("Join() of a paused subscription = %v", err)
 		}
 		_, err = f.ReadObject(t.Context())
-		wantRequest(t, "ReadObject()", err, moqt.RequestInvalidRange)
+		if e, ok := errors.AsType[*transport.RequestError](err); !ok || e.Code != moqt.RequestInvalidRange {
+			t.Errorf("ReadObject() = %v, want INVALID_RANGE", err)
+		}
 		r.Close()
 		// Once the subscriber leaves, its wait for an answer ends.
 		ctx := contextAfter(t, time.Second)

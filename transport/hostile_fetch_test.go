@@ -73,7 +73,8 @@ var hostileFetches = everyDraft([]hostile{
 		p.uni(unhex("05 01"))
 	}).serving(fetching).in(requestStreams),
 	pv("fetch flags of 80", fetchStream("8080")).serving(fetching).in(requestStreams),
-	pv("fetch flags of 20c", fetchStream("820c 01 00")).serving(fetching).in(requestStreams),
+	pv("fetch flags of 20c", fetchStream("820c 01 00")).serving(fetching).in(noTimedOut),
+	pv("fetch flags of 40c", fetchStream("840c 01 00")).serving(fetching).in(requestStreams),
 	pv("first object of a fetch without a group", fetchStream("14 00 01 01 61")).serving(fetching),
 	pv("first object of a fetch without an id", fetchStream("18 01 01 01 61")).serving(fetching),
 	pv("first object of a fetch without a priority", fetchStream("0c 01 00 01 61")).serving(fetching),

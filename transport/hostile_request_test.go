@@ -173,23 +173,26 @@ var hostileRequests = []hostile{
 	// FETCH.
 	pv("FETCH of an unknown type", func(p *peer) { p.bidi(raw(0x16, "00 04")) }),
 	pv("FETCH of type 0", func(p *peer) { p.bidi(raw(0x16, "00 00")) }),
-	lives("FETCH that ends before its start", refused(&wire.Fetch{Type: wire.FetchStandalone, Track: clock, Start: at(2, 0), End: at(1, 0)}, moqt.RequestInvalidRange)),
+	lives("FETCH that ends before its start", refused(&wire.Fetch{Type: wire.FetchStandalone, Track: clock, Start: at(2, 0), End: at(1, 0)}, moqt.RequestInvalidRange)).in(joiningFetches),
+	lives("FETCH that ends before its start in one group", refused(&wire.Fetch{Type: wire.FetchStandalone, Track: clock, Start: at(2, 7), End: at(2, 6)}, moqt.RequestInvalidRange)),
+	lives("FETCH of the next object", refused(&wire.Fetch{Type: wire.FetchRelative, Track: clock}, moqt.RequestInvalidRange)).in(fetchesByFilter),
+	lives("FETCH of the next group", refused(&wire.Fetch{Type: wire.FetchRelative, Track: clock, Filter: moqt.Filter{Kind: moqt.FilterNextGroup}}, moqt.RequestInvalidRange)).in(fetchesByFilter),
 	lives("joining FETCH of a request that never comes", func(p *peer) {
 		start := time.Now()
 		p.wantError(p.request(&wire.Fetch{Type: wire.FetchRelativeJoining, JoiningID: 8}), wire.KindFetch, moqt.RequestInvalidJoiningID)
 		if d := time.Since(start); d != 2*time.Second {
 			p.t.Errorf("it was answered after %v, want 2s", d)
 		}
-	}),
+	}).in(joiningFetches),
 	lives("joining FETCH of another request", func(p *peer) {
 		p.answer(p.request(subscribeNamespace(0, "a")), wire.KindSubscribeNamespace)
 		p.wantError(p.request(&wire.Fetch{RequestID: 2, Type: wire.FetchRelativeJoining, JoiningID: 0}), wire.KindFetch, moqt.RequestInvalidJoiningID)
-	}).serving(take),
-	lives("joining FETCH of a request of this end", refused(&wire.Fetch{Type: wire.FetchRelativeJoining, JoiningID: 1}, moqt.RequestInvalidJoiningID)),
+	}).serving(take).in(joiningFetches),
+	lives("joining FETCH of a request of this end", refused(&wire.Fetch{Type: wire.FetchRelativeJoining, JoiningID: 1}, moqt.RequestInvalidJoiningID)).in(joiningFetches),
 	lives("joining FETCH that starts after the largest", func(p *peer) {
 		p.answer(p.request(subscribe(0)), wire.KindSubscribe)
 		p.wantError(p.request(&wire.Fetch{RequestID: 2, Type: wire.FetchAbsoluteJoining, JoiningID: 0, JoiningStart: 6}), wire.KindFetch, moqt.RequestInvalidRange)
-	}).serving(publish),
+	}).serving(publish).in(joiningFetches),
 	lives("joining FETCH of a subscription that is never answered", func(p *peer) {
 		p.request(subscribe(0))
 		start := time.Now()
@@ -197,11 +200,12 @@ var hostileRequests = []hostile{
 		if d := time.Since(start); d != 30*time.Second {
 			p.t.Errorf("it was answered after %v, want 30s", d)
 		}
-	}),
+	}).in(joiningFetches),
 
 	// After the request.
 	pv("second SUBSCRIBE on one stream", request(subscribe(0), raw(0x03, "02"+clockNow+"00"))).serving(publish),
 	pv("SUBSCRIBE_OK from the subscriber", request(subscribe(0), unhex("04 0002 00 00"))).serving(publish),
+	pv("PUBLISH_STATE_NOTIFY from the subscriber", request(subscribe(0), unhex("22 0001 00"))).serving(publish),
 	pv("PUBLISH_DONE from the subscriber", request(subscribe(0), unhex("0b 0003 00 00 00"))).serving(publish),
 	pv("REQUEST_OK that answers nothing", request(subscribe(0), unhex("07 0001 00"))).serving(publish),
 	pv("REQUEST_ERROR that answers nothing", request(subscribe(0), unhex("05 0003 00 00 00"))).serving(publish),

@@ -68,6 +68,14 @@ func oneSubscription(p *wire.Profile) bool { return p.RequestStreams() && !p.Sev
 // taggedFilters is where the type of a filter is a number of its own.
 func taggedFilters(p *wire.Profile) bool { return p.RequestStreams() && !p.RelativeFilters() }
 
+// joiningFetches is where a FETCH may name a subscription.
+func joiningFetches(p *wire.Profile) bool { return p.RequestStreams() && !p.FetchByFilter() }
+
+func fetchesByFilter(p *wire.Profile) bool { return p.FetchByFilter() }
+
+// noTimedOut is where a fetch has no gaps of objects that did not come in time.
+func noTimedOut(p *wire.Profile) bool { return p.RequestStreams() && !p.Gap(wire.GapTimedOut) }
+
 // spokenDrafts are the drafts that sessions speak.
 func spokenDrafts() (list []moqt.Version) {
 	for v := moqt.Draft16; v <= moqt.Draft22; v++ {

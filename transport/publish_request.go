@@ -43,6 +43,9 @@ func (s *Session) servePublish(rs *requestStream, m *wire.Publish) {
 	if m.Params.Largest.Set {
 		t.largest, t.some = m.Params.Largest.Value, true
 	}
+	if m.Params.Filter.Set {
+		t.want.start, t.want.end = bounds(m.Params.Filter.Value, t.largest, t.some)
+	}
 	if s.learn(t, m.Alias) != nil {
 		return
 	}
@@ -89,11 +92,45 @@ func (r *PublishRequest) Accept(o *SubscribeOptions) (*TrackReader, error) {
 	t.want.ranges = p.Ranges
 	t.asked.apply(&p)
 	t.mu.Unlock()
-	if err := r.rs.answer(&wire.RequestOK{Params: p}, false); err != nil {
+	if s.profile.PublishParams() {
+		if err := r.rs.answer(&wire.RequestOK{Params: p}, false); err != nil {
+			return nil, err
+		}
+		close(r.accepted)
+		return t, nil
+	}
+	if err := r.rs.answer(&wire.RequestOK{}, false); err != nil {
 		return nil, err
 	}
 	close(r.accepted)
+	if err := r.adjust(p); err != nil {
+		t.Close()
+		return nil, err
+	}
 	return t, nil
+}
+
+// adjust changes the subscription to what p says, by an update if it is not so.
+// It is sent when adjust returns; its answer is waited for in the background.
+func (r *PublishRequest) adjust(p wire.Params) error {
+	if p.Forward.Value == r.Forward {
+		p.Forward.Set = false
+	}
+	p.Order.Set, p.IncludeProperties.Set = false, false // told by the publisher for good
+	if !p.Forward.Set && !p.Priority.Set && !p.Filter.Set && !p.ObjectTimeout.Set && !p.SubgroupTimeout.Set && len(p.Ranges) == 0 {
+		return nil
+	}
+	t := r.t
+	answer, err := r.rs.sendUpdate(r.rs.ctx, p, nil)
+	if err != nil {
+		return err
+	}
+	t.s.wg.Go(func() {
+		if ok, err := r.rs.awaitAnswer(r.rs.ctx, answer); err == nil {
+			t.updated(&p, ok)
+		}
+	})
+	return nil
 }
 
 // offered returns what o says of subscriptions that the publisher offers.

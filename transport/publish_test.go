@@ -9,6 +9,7 @@ import (
 
 	"github.com/tributary-live/tributary/transport"
 	"github.com/tributary-live/tributary/transport/moqt"
+	"github.com/tributary-live/tributary/transport/wire"
 )
 
 // published makes a publication of pub that sub accepts.
@@ -24,6 +25,20 @@ func published(t *testing.T, pub, sub *transport.Session, po *transport.PublishO
 		t.Fatalf("Publish() = %v", err)
 	}
 	return w, r
+}
+
+// agreed waits until the publisher knows what the subscriber has said by Accept.
+// In some drafts that comes by an update.
+func agreed(t *testing.T, s *transport.Session, w *transport.TrackWriter) {
+	t.Helper()
+	if p, _ := wire.ProfileFor(s.Version()); p.PublishParams() {
+		return
+	}
+	select {
+	case <-w.Changed():
+	case <-time.After(time.Second):
+		t.Fatal("the subscriber has not told what it wants")
+	}
 }
 
 func TestPublish(t *testing.T) {
@@ -50,6 +65,7 @@ func TestPublish(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		agreed(t, c, w)
 		if st := w.State(); !st.Forward || st.Priority != 2 || st.Order != moqt.Descending || st.Start != at(0, 0) {
 			t.Errorf("State() = %+v, want forward, priority 2, descending, all objects", st)
 		}
@@ -93,6 +109,9 @@ func TestPublishPaused(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
+				if by != "both" {
+					agreed(t, c, w)
+				}
 				if got, want := w.State().Forward, by == "publisher"; got != want { // PUBLISH_OK has the last word
 					t.Errorf("State().Forward = %v, want %v", got, want)
 				}
@@ -127,6 +146,7 @@ func TestPublishFilter(t *testing.T) {
 			c, s := pipeOf(t, v, nil, nil)
 			w, r := published(t, c, s, &transport.PublishOptions{Largest: func() (moqt.Location, bool) { return at(3, 0), true }},
 				&transport.SubscribeOptions{Filter: tt.filter})
+			agreed(t, c, w)
 			write(t, w, 2, []string{"a"}, []string{"b", "c"}, []string{"d"}, []string{"e"})
 			w.Close()
 			got, _ := read(t, r)

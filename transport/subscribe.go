@@ -33,6 +33,9 @@ type SubscribeOptions struct {
 	// Ranges are filters that objects have to pass as well. Drafts before 19 have
 	// none.
 	Ranges moqt.RangeFilters
+	// NoProperties asks to leave out the track's properties, of somebody who has
+	// them. Drafts before 20 send them all the same.
+	NoProperties bool
 }
 
 func (o *SubscribeOptions) params() wire.Params {
@@ -63,6 +66,9 @@ func (o *SubscribeOptions) params() wire.Params {
 		p.NewGroup = wire.Some(o.NewGroupValue)
 	}
 	p.Ranges = o.Ranges
+	if o.NoProperties {
+		p.IncludeProperties = wire.Some(false)
+	}
 	return p
 }
 

@@ -53,7 +53,12 @@ func (s *Session) serveSubscribe(rs *requestStream, m *wire.Subscribe) {
 	if s.reserved(rs, m.Track.Namespace) {
 		return
 	}
-	if err := s.checkRanges(m.Params.Ranges, nil); err != nil {
+	fill := m.Params.Fill.Value.Ranges
+	err := s.checkRanges(m.Params.Ranges, m.Params.Ranges.Update(fill))
+	if err == nil {
+		err = s.checkRanges(fill, nil)
+	}
+	if err != nil {
 		rs.refuse(err)
 		return
 	}
@@ -72,6 +77,10 @@ func (s *Session) serveSubscribe(rs *requestStream, m *wire.Subscribe) {
 		Order:    m.Params.Order.Value,
 		Priority: m.Params.Priority.Or(moqt.DefaultPriority), Forward: m.Params.Forward.Or(true),
 		Rendezvous: m.Params.RendezvousTimeout.Value, Ranges: m.Params.Ranges}
+	if m.Params.Fill.Set && r.Filter.Kind == moqt.FilterNone {
+		// What is there comes by the fill, and need not come twice.
+		r.Filter.Kind = moqt.FilterLargestObject
+	}
 	if m.Params.NewGroup.Set {
 		r.NewGroup = &m.Params.NewGroup.Value
 	}
@@ -99,6 +108,9 @@ func (r *SubscribeRequest) Accept(o *PublishOptions) (*TrackWriter, error) {
 	t, s := r.t, r.s
 	fresh := s.newTrackWriter(r.rs, t.name, o)
 	ok := &wire.SubscribeOK{Alias: t.alias, Properties: fresh.opts.Properties}
+	if !r.p.IncludeProperties.Or(true) {
+		ok.Properties = nil
+	}
 	largest, some := fresh.Largest()
 	if some {
 		ok.Params.Largest = s.largest(largest)
@@ -111,7 +123,7 @@ func (r *SubscribeRequest) Accept(o *PublishOptions) (*TrackWriter, error) {
 		t.opts, t.defPrio, t.state = fresh.opts, fresh.defPrio, fresh.state
 		t.joining, t.joinable = largest, some
 		t.applyLocked(&r.p)
-		t.ranges = r.Ranges
+		t.ranges, t.filter = r.Ranges, r.p.Filter.Or(moqt.Filter{Kind: moqt.FilterNone})
 		t.state.Start, t.state.End = bounds(r.Filter, largest, some)
 	}
 	r.taken = true
@@ -120,6 +132,9 @@ func (r *SubscribeRequest) Accept(o *PublishOptions) (*TrackWriter, error) {
 		return nil, err
 	}
 	s.establish(t)
+	if r.p.Fill.Set {
+		t.fill(r.rs.id, &r.p.Fill.Value, largest, some)
+	}
 	return t, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -30,7 +31,8 @@ type TrackReader struct {
 
 	mu        sync.Mutex // guards what follows
 	want      extent     // what was asked for
-	asked     timeouts   // likewise
+	fills     map[*FetchReader]struct{}
+	asked     timeouts // likewise
 	alias     uint64
 	known     bool // alias is set
 	largest   moqt.Location
@@ -46,12 +48,14 @@ type TrackReader struct {
 	deadline  *time.Timer
 	over      bool          // ended, and all streams came or the wait is over
 	wake      chan struct{} // closed and replaced at each change
+	notice    Notice        // what PUBLISH_STATE_NOTIFY told
+	notices   chan struct{} // cap 1: a token when it told something
 }
 
 const maxQueuedDatagrams = 128
 
 func (s *Session) newTrackReader(name moqt.TrackName) *TrackReader {
-	return &TrackReader{s: s, name: name, want: all, open: make(map[*SubgroupReader]struct{}), wake: make(chan struct{})}
+	return &TrackReader{s: s, name: name, want: all, open: make(map[*SubgroupReader]struct{}), wake: make(chan struct{}), notices: make(chan struct{}, 1)}
 }
 
 // run follows the request stream until the subscription ends. Its name is free
@@ -64,6 +68,9 @@ func (t *TrackReader) run() {
 			t.done(done, m.Streams)
 			t.awaitRead()
 			return done
+		case *wire.PublishStateNotify:
+			t.notified(&m.Params)
+			return nil
 		case *wire.RequestUpdate: // the publisher of a PUBLISH may send one
 			if t.rs.kind == wire.KindPublish {
 				return t.rs.send(&wire.RequestOK{})
@@ -97,7 +104,7 @@ func (t *TrackReader) awaitRead() {
 	defer late.Stop()
 	for {
 		t.mu.Lock()
-		read, wake := t.over && len(t.open) == 0, t.wake
+		read, wake := t.over && len(t.open) == 0 && len(t.fills) == 0, t.wake
 		t.mu.Unlock()
 		if read {
 			return
@@ -140,6 +147,9 @@ func (t *TrackReader) allHereLocked() bool {
 
 func (t *TrackReader) overLocked() {
 	t.over = true
+	for f := range t.fills {
+		f.fail(t.ended) // unless its stream is there
+	}
 	if t.deadline != nil {
 		t.deadline.Stop()
 	}
@@ -179,14 +189,19 @@ func (t *TrackReader) defaultPriority() moqt.Priority {
 
 // Update changes the subscription and waits for the publisher's answer.
 func (t *TrackReader) Update(ctx context.Context, u SubscribeUpdate) error {
-	p := u.params()
 	t.mu.Lock()
 	after := t.want.ranges.Update(u.Ranges)
 	t.mu.Unlock()
 	if err := t.s.mayFilter(after); err != nil {
 		return err
 	}
-	ok, err := t.rs.update(ctx, p)
+	return t.change(ctx, u.params(), nil)
+}
+
+// change is Update by its parameters. If not nil, before is given the request id
+// before it is sent.
+func (t *TrackReader) change(ctx context.Context, p wire.Params, before func(id uint64)) error {
+	ok, err := t.rs.update(ctx, p, before)
 	if err != nil {
 		return fmt.Errorf("moqt: update subscription to %v: %w", t.name, err)
 	}
@@ -225,7 +240,11 @@ func (t *TrackReader) CloseWith(code moqt.StreamCode) error {
 	for r := range t.open {
 		open = append(open, r)
 	}
+	fills := slices.Collect(maps.Keys(t.fills))
 	t.mu.Unlock()
+	for _, f := range fills {
+		f.Close()
+	}
 	for _, r := range open {
 		r.Cancel(code)
 	}

@@ -70,8 +70,11 @@ type TrackWriter struct {
 
 	mu       sync.Mutex // guards what follows
 	state    SubscriptionState
+	filter   moqt.Filter       // as the subscriber told it
 	ranges   moqt.RangeFilters // what objects have to pass as well
-	joining  moqt.Location     // Joining Location, if joinable
+	fills    map[*fill]struct{}
+	filled   chan struct{} // closed when there is none; nil if nobody waits
+	joining  moqt.Location // Joining Location, if joinable
 	joinable bool
 	largest  moqt.Location
 	some     bool
@@ -84,7 +87,8 @@ type TrackWriter struct {
 }
 
 func (s *Session) newTrackWriter(rs *requestStream, name moqt.TrackName, o *PublishOptions) *TrackWriter {
-	t := &TrackWriter{s: s, rs: rs, name: name, changed: make(chan struct{}, 1), drained: make(chan struct{}), open: make(map[*SubgroupWriter]struct{})}
+	t := &TrackWriter{s: s, rs: rs, name: name, changed: make(chan struct{}, 1), drained: make(chan struct{}),
+		filter: moqt.Filter{Kind: moqt.FilterNone}, open: make(map[*SubgroupWriter]struct{})}
 	if o != nil {
 		t.opts = *o
 	}
@@ -115,13 +119,17 @@ func (s *Session) Publish(ctx context.Context, name moqt.TrackName, o *PublishOp
 	if !s.enter(t) {
 		return nil, fmt.Errorf("moqt: track %v is published on this session already", name)
 	}
+	props := t.opts.Properties
+	if t.opts.For != nil && !t.opts.For.params().IncludeProperties.Or(true) {
+		props = nil
+	}
 	rs, m, err := s.request(ctx, wire.KindPublish, 0, func(rs *requestStream) {
 		s.mu.Lock()
 		t.rs = rs
 		s.subscribes[rs.id] = t
 		s.mu.Unlock()
 	}, func(id uint64) wire.Message {
-		return &wire.Publish{RequestID: id, Track: name, Alias: t.alias, Params: p, Properties: t.opts.Properties}
+		return &wire.Publish{RequestID: id, Track: name, Alias: t.alias, Params: p, Properties: props}
 	})
 	if err != nil {
 		s.leave(t)
@@ -194,7 +202,8 @@ func (t *TrackWriter) offer() (p wire.Params, err error) {
 		t.applyLocked(&asked)
 		st.Forward, t.ranges = forward, objects
 		if asked.Filter.Set {
-			st.Start, st.End = bounds(asked.Filter.Value, t.joining, t.joinable)
+			t.filter = asked.Filter.Value
+			st.Start, st.End = bounds(t.filter, t.joining, t.joinable)
 		}
 		t.s.echo(&p, &asked)
 	}
@@ -234,7 +243,8 @@ func (t *TrackWriter) accepted(p *wire.Params) error {
 	}
 	t.applyLocked(p)
 	if p.Filter.Set {
-		t.state.Start, t.state.End = bounds(p.Filter.Value, t.joining, t.joinable)
+		t.filter = p.Filter.Value
+		t.state.Start, t.state.End = bounds(t.filter, t.joining, t.joinable)
 	}
 	return nil
 }
@@ -292,8 +302,16 @@ func (t *TrackWriter) Drained() <-chan struct{} { return t.drained }
 func (t *TrackWriter) updated(m *wire.RequestUpdate) error {
 	largest, some := t.Largest()
 	t.mu.Lock()
+	if t.closed { // it crossed PUBLISH_DONE, after which nothing is answered
+		t.mu.Unlock()
+		return nil
+	}
 	ranges := t.ranges.Update(m.Params.Ranges)
-	if err := t.s.checkRanges(m.Params.Ranges, ranges); err != nil {
+	err := t.s.checkRanges(m.Params.Ranges, ranges)
+	if err == nil && m.Params.Fill.Set {
+		err = t.s.checkRanges(m.Params.Fill.Value.Ranges, ranges.Update(m.Params.Fill.Value.Ranges))
+	}
+	if err != nil {
 		t.mu.Unlock()
 		t.rs.send(err)
 		t.CloseWithError(moqt.DoneUpdateFailed, err.Reason)
@@ -303,7 +321,8 @@ func (t *TrackWriter) updated(m *wire.RequestUpdate) error {
 	was := t.state.Forward
 	t.applyLocked(&m.Params)
 	if m.Params.Filter.Set {
-		t.state.Start, t.state.End = bounds(m.Params.Filter.Value, largest, some)
+		t.filter = m.Params.Filter.Value
+		t.state.Start, t.state.End = bounds(t.filter, largest, some)
 	}
 	raised := t.state.Forward && !was
 	lowered := was && !t.state.Forward
@@ -317,6 +336,9 @@ func (t *TrackWriter) updated(m *wire.RequestUpdate) error {
 	}
 	if err := t.rs.send(ok); err != nil {
 		return err
+	}
+	if m.Params.Fill.Set {
+		t.fill(m.RequestID, &m.Params.Fill.Value, largest, some)
 	}
 	if lowered {
 		t.each((*SubgroupWriter).cut)
@@ -407,7 +429,9 @@ func (t *TrackWriter) SendDatagram(o moqt.Object) error {
 // are reset first.
 func (t *TrackWriter) Close() error { return t.CloseWithError(moqt.DoneTrackEnded, "") }
 
-// CloseWithError ends the subscription with PUBLISH_DONE.
+// CloseWithError ends the subscription with PUBLISH_DONE. If its code is
+// TRACK_ENDED and what was asked for of the past is still being sent, PUBLISH_DONE
+// follows after that, in the background.
 func (t *TrackWriter) CloseWithError(code moqt.DoneCode, reason string) error {
 	t.mu.Lock()
 	was := t.closed
@@ -417,6 +441,27 @@ func (t *TrackWriter) CloseWithError(code moqt.DoneCode, reason string) error {
 		return nil
 	}
 	t.each(func(w *SubgroupWriter) { w.Cancel(moqt.StreamCancelled) })
+	if filled := t.endFills(code == moqt.DoneTrackEnded); filled != nil {
+		begun := t.s.wg.Go(func() {
+			late := time.NewTimer(t.s.cfg.Limits.StallTimeout)
+			defer late.Stop()
+			select {
+			case <-filled:
+			case <-late.C:
+				t.endFills(false)
+			case <-t.rs.ctx.Done():
+			}
+			t.done(code, reason)
+		})
+		if begun {
+			return nil
+		}
+	}
+	return t.done(code, reason)
+}
+
+// done sends PUBLISH_DONE, as the last of the subscription.
+func (t *TrackWriter) done(code moqt.DoneCode, reason string) error {
 	t.mu.Lock()
 	streams := t.streams
 	t.mu.Unlock()
@@ -441,4 +486,24 @@ func (t *TrackWriter) each(f func(*SubgroupWriter)) {
 	for _, w := range open {
 		f(w)
 	}
+}
+
+// endFills resets the fills that are open; or, if well, it returns what is closed
+// when all have ended, which is nil if there are none.
+func (t *TrackWriter) endFills(well bool) <-chan struct{} {
+	t.mu.Lock()
+	fills := slices.Collect(maps.Keys(t.fills))
+	var filled chan struct{}
+	if well && len(fills) > 0 {
+		filled = make(chan struct{})
+		t.filled = filled
+	}
+	t.mu.Unlock()
+	if well {
+		return filled
+	}
+	for _, f := range fills {
+		f.over(ErrClosed)
+	}
+	return nil
 }

@@ -82,7 +82,7 @@ func (t *TracksReader) Update(ctx context.Context, u SubscribeUpdate) error {
 	if err := t.rs.s.mayFilter(after); err != nil {
 		return err
 	}
-	if _, err := t.rs.update(ctx, u.params()); err != nil {
+	if _, err := t.rs.update(ctx, u.params(), nil); err != nil {
 		return fmt.Errorf("moqt: update subscription to tracks under %v: %w", t.prefix, err)
 	}
 	t.mu.Lock()
@@ -202,13 +202,14 @@ func (s *Session) Status(ctx context.Context, name moqt.TrackName) (TrackInfo, e
 type StatusRequest struct {
 	incoming
 	Track moqt.TrackName
+	bare  bool // the peer wants no track properties
 }
 
 func (s *Session) serveStatus(rs *requestStream, m *wire.TrackStatus) {
 	if s.reserved(rs, m.Track.Namespace) {
 		return
 	}
-	if !s.offer(rs, &StatusRequest{incoming{rs}, m.Track}) {
+	if !s.offer(rs, &StatusRequest{incoming{rs}, m.Track, !m.Params.IncludeProperties.Or(true)}) {
 		return
 	}
 	// Nothing may follow TRACK_STATUS but its FIN, which changes nothing.
@@ -220,6 +221,9 @@ func (s *Session) serveStatus(rs *requestStream, m *wire.TrackStatus) {
 // Accept answers with what is known of the track.
 func (r *StatusRequest) Accept(i TrackInfo) error {
 	ok := &wire.RequestOK{Properties: i.Properties}
+	if r.bare {
+		ok.Properties = nil
+	}
 	if i.HasLargest {
 		ok.Params.Largest = r.rs.s.largest(i.Largest)
 	}

@@ -10,13 +10,13 @@ import (
 )
 
 // update sends a REQUEST_UPDATE and waits for its answer. The wait for room at
-// the peer is part of that.
-func (rs *requestStream) update(ctx context.Context, p wire.Params) (*wire.RequestOK, error) {
+// the peer is part of that. before is as for sendUpdate.
+func (rs *requestStream) update(ctx context.Context, p wire.Params, before func(id uint64)) (*wire.RequestOK, error) {
 	wait := rs.s.cfg.Limits.ResponseTimeout
 	ctx, stop := context.WithTimeoutCause(ctx, wait, fmt.Errorf("moqt: no answer within %v", wait))
 	defer stop()
 	answered := rs.s.ourTokens.attach(&p, tokensOf(ctx))
-	answer, err := rs.sendUpdate(ctx, p, nil)
+	answer, err := rs.sendUpdate(ctx, p, before)
 	if err != nil {
 		return nil, err
 	}
