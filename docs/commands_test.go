@@ -13,7 +13,7 @@ import (
 // option is one flag, as --help tells it.
 type option struct{ name, value, usage, def, env string }
 
-var helpLine = regexp.MustCompile(`^   --([a-z0-9-]+)(?:, -\w)?(?: ([A-Za-z]+))?(?: \[ .* \])?  +(\S.*)$`)
+var helpLine = regexp.MustCompile(`^   --([a-z0-9-]+)(?: ([A-Za-z]+))?(?:, -\w(?: [A-Za-z]+)?)?(?: \[ .* \])?  +(\S.*)$`)
 var helpDefault = regexp.MustCompile(` ?\(default: (.*)\)$`)
 var helpEnv = regexp.MustCompile(` ?\[([^\]]*)\]$`)
 

@@ -64,3 +64,12 @@ func inBrowser(t *testing.T, file string, env ...string) {
 		t.Errorf("%v: %v", cmd, err)
 	}
 }
+
+// TestShaka has Shaka Player in Chromium play what is published at another relay.
+// See shaka/shaka.test.js.
+func TestShaka(t *testing.T) {
+	if len(offered(t, moqt.Draft16)) == 0 {
+		t.Skip("draft-16 is not offered")
+	}
+	inBrowser(t, "shaka/shaka.test.js")
+}

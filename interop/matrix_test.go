@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -291,5 +293,20 @@ func TestUnknownCase(t *testing.T) {
 	slices.Sort(names)
 	if len(slices.Compact(names)) != len(cases) {
 		t.Error("two cases have one name")
+	}
+}
+
+// TestGuide compares the table of cases in the guide with what there is.
+func TestGuide(t *testing.T) {
+	text, err := os.ReadFile("../docs/guides/interop.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var told []string
+	for _, m := range regexp.MustCompile("(?m)^\\| `([a-z-]+)` \\|").FindAllStringSubmatch(string(text), -1) {
+		told = append(told, m[1])
+	}
+	if !slices.Equal(told, Cases()) {
+		t.Errorf("the guide has the cases\n%q, want\n%q", told, Cases())
 	}
 }
