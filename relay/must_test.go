@@ -652,3 +652,25 @@ func TestMustTellTheEndOfTheTrackInFetch(t *testing.T) {
 		}
 	})
 }
+
+// A subscription that its publisher lets expire is renewed while it is wanted.
+func TestRenewWhatExpires(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRelay(t, relay.Config{})
+		p := scripted(t, r, track.Namespace, &transport.PublishOptions{Expires: 20 * time.Second}, nil)
+		tr := subscribe(t, r, nil)
+		w := <-p.accepted
+		for range 4 {
+			start := time.Now()
+			select {
+			case <-w.Changed():
+			case <-time.After(20 * time.Second):
+				t.Fatal("no update within the time that was told")
+			}
+			if d := time.Since(start); d < 12*time.Second {
+				t.Errorf("renewed after %v of 20 s", d)
+			}
+		}
+		tr.Close()
+	})
+}

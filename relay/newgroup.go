@@ -40,9 +40,7 @@ func (t *track) requestGroup(value uint64) {
 	}
 	t.asked = &groupRequest{value, largest.Group, any}
 	for _, s := range t.sources {
-		s.mu.Lock()
-		rd := s.rd
-		s.mu.Unlock()
+		rd := s.reader()
 		if rd == nil {
 			continue // it is being asked for the track
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -144,6 +145,7 @@ func (s *source) read(rd *transport.TrackReader, fetch *transport.FetchReader) e
 		})
 	}
 	wg.Go(func() { s.readDatagrams(ctx, rd) })
+	wg.Go(func() { s.renew(ctx, rd) })
 	for {
 		sg, err := rd.AcceptSubgroup(ctx)
 		if err != nil {
@@ -178,6 +180,32 @@ func (s *source) read(rd *transport.TrackReader, fetch *transport.FetchReader) e
 				cancel(err)
 			}
 		})
+	}
+}
+
+// renewAtMost is how often a subscription that expires is renewed at most.
+const renewAtMost = time.Second
+
+// renew asks a publisher whose subscription will expire for more time when a
+// quarter of it is left, a bit earlier or later than others do.
+func (s *source) renew(ctx context.Context, rd *transport.TrackReader) {
+	for {
+		left := rd.Expires()
+		if left <= 0 {
+			return
+		}
+		left = max(left/4*3, renewAtMost)
+		waitAtMost(ctx, left-rand.N(left/8))
+		if ctx.Err() != nil {
+			return
+		}
+		uctx, cancel := context.WithTimeout(ctx, updateTimeout)
+		err := rd.Update(uctx, transport.SubscribeUpdate{})
+		cancel()
+		if err != nil {
+			s.t.r.log.Debug("subscription not renewed", "session", s.p.id, "track", s.t.name, "err", err)
+			return
+		}
 	}
 }
 
@@ -437,6 +465,13 @@ func (s *source) fault(err error) {
 	s.closeWith(moqt.StreamMalformedTrack)
 }
 
+// reader returns the subscription, or nil if it is not Established yet.
+func (s *source) reader() *transport.TrackReader {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.rd
+}
+
 // refuse has p asked for the track no more, and reports whether that was so
 // before.
 func (t *track) refuse(p *peer) (before bool) {
@@ -521,9 +556,6 @@ func (t *track) steer(ctx context.Context, rd *transport.TrackReader, forward bo
 				return
 			}
 			forward = wanted
-			t.mu.Lock()
-			t.tellLocked(rd)
-			t.mu.Unlock()
 			continue
 		}
 		select {

@@ -185,6 +185,11 @@ func (t *track) largest() (moqt.Location, bool) {
 	seen, any := t.log.Largest()
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	for _, s := range t.sources {
+		if rd := s.reader(); rd != nil && s.trusted.Load() {
+			t.tellLocked(rd)
+		}
+	}
 	if t.hasTold && (!any || seen.Less(t.told)) {
 		return t.told, true
 	}
@@ -507,6 +512,9 @@ func (t *track) lost(s *source, established bool, err error) {
 		return
 	}
 	delete(t.sources, s.p)
+	if rd := s.reader(); rd != nil && s.trusted.Load() {
+		t.tellLocked(rd)
+	}
 	if !established {
 		t.pending--
 		t.failed = err

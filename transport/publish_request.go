@@ -40,6 +40,7 @@ func (s *Session) servePublish(rs *requestStream, m *wire.Publish) {
 		return
 	}
 	t.rs, t.props = rs, m.Properties
+	t.expireLocked(&m.Params)
 	if m.Params.Largest.Set {
 		t.largest, t.some = m.Params.Largest.Value, true
 	}

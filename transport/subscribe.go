@@ -163,6 +163,7 @@ func (s *Session) subscribe(ctx context.Context, t *TrackReader, p wire.Params, 
 	}
 	t.rs, t.props = rs, ok.Properties
 	t.asked.apply(&p)
+	t.expireLocked(&ok.Params)
 	if ok.Params.Largest.Set {
 		t.largest, t.some = ok.Params.Largest.Value, true
 	}

@@ -37,6 +37,7 @@ type TrackReader struct {
 	known     bool // alias is set
 	largest   moqt.Location
 	some      bool // largest is set
+	expires   time.Duration
 	queue     []*SubgroupReader
 	open      map[*SubgroupReader]struct{}
 	streams   uint64 // seen
@@ -214,6 +215,7 @@ func (t *TrackReader) updated(p *wire.Params, ok *wire.RequestOK) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.asked.apply(p)
+	t.expireLocked(&ok.Params)
 	if ok.Params.Largest.Set {
 		t.largest, t.some = ok.Params.Largest.Value, true
 	}

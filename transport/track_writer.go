@@ -28,8 +28,8 @@ type PublishOptions struct {
 	// asks for them (PUBLISH with FORWARD 0). It means nothing in the answer to
 	// a SUBSCRIBE.
 	Paused bool
-	// Expires tells how long the subscription will be served. If zero, it is
-	// not limited.
+	// Expires tells how long the subscription will be served, from each of its
+	// updates on. If zero, it is not limited. To end it is the caller's.
 	Expires time.Duration
 	// For is the request that this publication is one of the answers to, if it
 	// is: what that says of the subscriptions to come is how this one begins. It
@@ -333,6 +333,9 @@ func (t *TrackWriter) updated(m *wire.RequestUpdate) error {
 	ok := &wire.RequestOK{}
 	if some {
 		ok.Params.Largest = t.s.largest(largest)
+	}
+	if t.opts.Expires > 0 { // and begins anew
+		ok.Params.Expires = wire.Some(t.opts.Expires)
 	}
 	if err := t.rs.send(ok); err != nil {
 		return err
