@@ -67,15 +67,27 @@ func (s *Session) serveControl(src *timedStream, r *wire.Reader, got chan<- *wir
 	if err := s.checkSetup(m); err != nil {
 		return err
 	}
-	s.mu.Lock()
-	second := s.setupSeen
-	s.setupSeen = true
-	s.mu.Unlock()
-	if second {
+	if !s.firstSetup() {
 		return s.fail(moqt.SessionProtocolViolation, "a second control stream")
 	}
 	got <- m // has room for the one
 	return s.readControl(src, r)
+}
+
+// hasSetup reports whether the peer's SETUP has come.
+func (s *Session) hasSetup() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.setupSeen
+}
+
+// firstSetup reports whether this control stream of the peer is the first.
+func (s *Session) firstSetup() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	first := !s.setupSeen
+	s.setupSeen = true
+	return first
 }
 
 func (s *Session) serveSubgroup(src *timedStream, r *wire.Reader, typ uint64) error {

@@ -11,7 +11,28 @@ import (
 )
 
 // drafts are those that the tests of sessions run for: all that are spoken.
-var drafts = []moqt.Version{moqt.Draft18, moqt.Draft19, moqt.Draft20, moqt.Draft21, moqt.Draft22}
+var drafts = spokenDrafts()
+
+// ability returns the wire format of draft v, which tells what the draft has.
+func ability(v moqt.Version) *wire.Profile {
+	p, _ := wire.ProfileFor(v)
+	return p
+}
+
+// heard is the code that the peer is told if a stream is cancelled with code.
+func heard(v moqt.Version, code moqt.StreamCode) moqt.StreamCode {
+	p := ability(v)
+	return p.StreamCode(p.StreamNumber(code))
+}
+
+// parted is the code that the publisher is told if a subscription is cancelled
+// with code.
+func parted(v moqt.Version, code moqt.StreamCode) moqt.StreamCode {
+	if ability(v).RequestStreams() {
+		return code
+	}
+	return moqt.StreamCancelled // UNSUBSCRIBE has no code
+}
 
 // eachDraft runs test in a bubble for each draft.
 func eachDraft(t *testing.T, test func(t *testing.T, v moqt.Version)) {

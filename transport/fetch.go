@@ -210,7 +210,7 @@ func (f *FetchReader) ask(build func(id uint64) wire.Message) error {
 	if ok.End.Less(f.from(ok.End)) {
 		return s.fail(moqt.SessionProtocolViolation, "FETCH_OK ends at %v, before the start %v", ok.End, f.from(ok.End))
 	}
-	if err := unknownMandatory(ok.Properties); err != nil {
+	if err := s.unknownMandatory(ok.Properties); err != nil {
 		return err
 	}
 	if err := f.agreed(ok); err != nil {

@@ -14,7 +14,6 @@ import (
 	"github.com/tributary-live/tributary/transport"
 	"github.com/tributary-live/tributary/transport/moqt"
 	"github.com/tributary-live/tributary/transport/transporttest"
-	"github.com/tributary-live/tributary/transport/wire"
 )
 
 // fetched makes a fetch of sub that pub accepts.
@@ -61,8 +60,11 @@ func TestFetch(t *testing.T) {
 		})
 		req := accept[*transport.FetchRequest](t, s)
 		if req.Track != clock || req.Range != (transport.Range{Start: at(1, 2), End: at(5, moqt.WholeGroup)}) || req.Order != moqt.Descending ||
-			req.Priority != 200 || req.Joining || req.FillTimeout == nil || *req.FillTimeout != time.Second {
+			req.Priority != 200 || req.Joining {
 			t.Errorf("request = %+v, want what the subscriber asked for", req)
+		}
+		if d := req.FillTimeout; c.Version() == moqt.Draft16 && d != nil || c.Version() > moqt.Draft16 && (d == nil || *d != time.Second) {
+			t.Errorf("FillTimeout = %v, want 1s from draft-18 on", d)
 		}
 		if _, err := req.Accept(transport.FetchInfo{End: at(1, 1)}); err == nil {
 			t.Error("Accept() with an end before the start succeeded")
@@ -155,6 +157,9 @@ func TestFetchRefused(t *testing.T) {
 		accept[*transport.FetchRequest](t, s).Reject(moqt.RequestInvalidRange, "")
 		_, err := wait()
 		wantRequest(t, "Fetch()", err, moqt.RequestInvalidRange)
+		if !ability(c.Version()).MandatoryProperties() {
+			return
+		}
 		wait = async(func() (*transport.FetchReader, error) { return c.Fetch(t.Context(), clock, transport.Range{}, nil) })
 		req := accept[*transport.FetchRequest](t, s)
 		req.Accept(transport.FetchInfo{Properties: moqt.Properties{{Type: 0x7ffe}}})
@@ -273,7 +278,7 @@ func TestJoin(t *testing.T) {
 	for _, reorder := range []bool{false, true} {
 		t.Run(fmt.Sprintf("fetch first=%v", reorder), func(t *testing.T) {
 			over(t, func(t *testing.T, a, b transport.Conn) {
-				if p, _ := wire.ProfileFor(a.Info().Version); reorder && !p.Fill() { // else it is one request
+				if p := ability(a.Info().Version); reorder && p.RequestStreams() && !p.Fill() { // else there is one stream, or one request
 					b = &swapRequests{Conn: b}
 				}
 				c, s := setup(t, a, b, nil, nil)

@@ -158,8 +158,11 @@ var hostileShared = []hostile{
 	sharedLives("request ids that leave some out", subscribe(0), publishMessage(6, 1, "a"), publishMessage(100, 2, "b")),
 
 	// Tokens, aliases and codes.
-	shared("shared token registered", moqt.SessionTokenCacheOverflow,
-		withToken(wire.Token{AliasType: wire.TokenRegister, Alias: 1, Value: []byte("a")})),
+	shared("shared token larger than the cache", moqt.SessionTokenCacheOverflow,
+		withToken(wire.Token{AliasType: wire.TokenRegister, Alias: 1, Value: make([]byte, 9<<10)})),
+	sharedLives("token registered by one message of the shared control stream and used by the next",
+		withToken(wire.Token{AliasType: wire.TokenRegister, Alias: 1, Value: []byte("a")}),
+		&wire.RequestUpdate{RequestID: 2, Params: wire.Params{Tokens: []wire.Token{{AliasType: wire.TokenUseAlias, Alias: 1}}}}),
 	shared("shared token alias used", moqt.SessionUnknownTokenAlias, withToken(wire.Token{AliasType: wire.TokenUseAlias, Alias: 1})),
 	shared("shared token alias deleted", moqt.SessionUnknownTokenAlias, withToken(wire.Token{AliasType: wire.TokenDelete, Alias: 1})),
 	shared("shared token alias used in an update", moqt.SessionUnknownTokenAlias, subscribe(0), &wire.RequestUpdate{RequestID: 2,

@@ -145,7 +145,7 @@ func (h hostile) run(t *testing.T, v moqt.Version) {
 		if err := context.Cause(s.Context()); err != nil {
 			t.Errorf("the session ended: %v", err)
 		} else {
-			p.wantError(p.request(&wire.TrackStatus{RequestID: p.id(), Track: moqt.NS(".").Track("")}), wire.KindTrackStatus, moqt.RequestDoesNotExist)
+			p.wantAlive(false)
 		}
 	} else if p.wantClosed(h.code) {
 		wantSession(t, "this end", done(s.Context()), h.code, false)
@@ -243,10 +243,14 @@ func takeAll(ctx context.Context, s *transport.Session, read func(*transport.Tra
 
 // id is a request id that the peer has not used in a row.
 func (p *peer) id() uint64 {
-	if p.conn.Info().Client {
-		return 1 << 20
+	id := uint64(1 << 20)
+	if !p.profile.RequestStreams() {
+		id = 1 << 10 // the session admits no larger ones
 	}
-	return 1<<20 + 1
+	if p.conn.Info().Client {
+		return id
+	}
+	return id + 1
 }
 
 // subscribedTo answers the session's SUBSCRIBE with an alias and returns its

@@ -125,7 +125,11 @@ func (vec *vector) run(t *testing.T, v moqt.Version) {
 		st = p.bidi(append(p.bytes(p.opening(vec.On.Request)), b...))
 	default:
 		go asking(vec.On.Request)(s.Context(), s)
-		request, _ := p.accepted()
+		accepted := p.accepted
+		if strings.HasPrefix(vec.On.Request, "SUBSCRIBE_") {
+			accepted = p.acceptStream
+		}
+		request, _ := accepted()
 		if vec.On.Answers != vec.On.Request {
 			p.write(request, p.bytes(agreeing(vec.On.Request)))
 		}

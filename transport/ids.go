@@ -55,6 +55,9 @@ func (s *Session) takeID(id uint64) error { return s.take(id, false) }
 // take is takeID, for a SUBSCRIBE if that is set: from the moment its id counts
 // as used, a joining fetch that names it finds it among the subscriptions.
 func (s *Session) take(id uint64, subscribe bool) error {
+	if s.mux != nil && !s.mux.use(id) {
+		return s.fail(moqt.SessionTooManyRequests, "request id %d is beyond MAX_REQUEST_ID", id)
+	}
 	s.mu.Lock()
 	right := s.isPeerID(id)
 	ok := right && s.peerIDs.add(id)
@@ -76,6 +79,13 @@ func (s *Session) isPeerID(id uint64) bool { return (id%2 == 1) == s.info.Client
 
 // newID returns the next request id of this end.
 func (s *Session) newID() uint64 { return s.nextID.Add(2) - 2 }
+
+// retire remembers an alias whose late streams are to be dropped.
+func (s *Session) retire(alias uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.retired.add(alias)
+}
 
 // announceLocked wakes those who wait for an alias or a request to be known.
 func (s *Session) announceLocked() {

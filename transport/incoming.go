@@ -50,40 +50,58 @@ func (s *Session) Accept(ctx context.Context) (Request, error) {
 	}
 }
 
-func (s *Session) acceptBidi() {
+func (s *Session) acceptBidi(got chan<- *wire.Setup) {
 	for {
 		st, err := s.conn.AcceptStream(s.ctx)
 		if err != nil {
 			s.end(err)
 			return
 		}
-		s.wg.Go(func() { s.serveRequest(st) })
+		s.wg.Go(func() { s.serveStream(st, got) })
 	}
 }
 
-// serveRequest reads the first message of a stream that the peer opened and
-// brings the request to its handler.
-func (s *Session) serveRequest(st Stream) {
-	rs := s.newRequestStream(s.newStreamLane(st, false), false)
-	defer rs.cancel(ErrClosed)
-	m, err := rs.read(wire.On{})
+// serveStream reads the first message of a stream that the peer opened and
+// begins what it asks for. Where requests share the control stream this may be
+// that, with the first SETUP delivered to got.
+func (s *Session) serveStream(st Stream, got chan<- *wire.Setup) {
+	l := s.newStreamLane(st, false)
+	m, err := l.read(wire.On{})
+	if setup, ok := m.(*wire.Setup); ok || err != nil && s.guessed && !s.hasSetup() {
+		s.end(s.serveShared(l, setup, err, got))
+		return
+	}
+	rs := s.newRequestStream(l, false)
 	if err != nil {
+		rs.failed(err)
 		rs.abort(moqt.StreamCancelled, err) // opened and given up: no harm
 		return
 	}
-	rs.kind = m.Kind()
-	if rs.id, err = requestID(m); err != nil {
+	select {
+	case <-s.begun:
+	case <-s.ctx.Done():
+		return
+	}
+	id, err := requestID(m)
+	if err != nil {
 		s.end(err)
 		return
 	}
-	if s.take(rs.id, rs.kind == wire.KindSubscribe) != nil {
-		return
+	if s.take(id, m.Kind() == wire.KindSubscribe) == nil {
+		s.serve(rs, id, m)
 	}
-	defer s.requestOver(rs.id)
+}
+
+// serve brings a request, whose id has been taken, to its handler.
+func (s *Session) serve(rs *requestStream, id uint64, m wire.Message) {
+	rs.id, rs.kind = id, m.Kind()
+	defer rs.cancel(ErrClosed)
+	defer s.requestOver(id)
 	s.mu.Lock()
 	s.openPeer++
 	goaway, full := s.goawaySent, s.openPeer > s.cfg.Limits.MaxRequests
 	s.mu.Unlock()
+	var err error
 	if rs.tokens, err = s.takeTokens(m); err != nil {
 		s.end(err)
 		return
@@ -123,6 +141,9 @@ func (s *Session) serveRequest(st Stream) {
 
 // requestOver forgets a request of the peer that take has let in.
 func (s *Session) requestOver(id uint64) {
+	if s.mux != nil {
+		s.mux.grant(1, false)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.openPeer--

@@ -3,6 +3,7 @@ package transport
 import (
 	"context"
 	"errors"
+	"io"
 
 	"github.com/tributary-live/tributary/transport/moqt"
 	"github.com/tributary-live/tributary/transport/wire"
@@ -88,3 +89,15 @@ func (l *streamLane) stopped() error {
 	}
 	return nil
 }
+
+// silentLane is that of a request which shares another one's, and its answer.
+// Nothing goes out by it, and nothing comes.
+type silentLane struct{}
+
+func (silentLane) read(wire.On) (wire.Message, error)                { return nil, io.EOF }
+func (silentLane) write(context.Context, wire.Message, []byte) error { return nil }
+func (silentLane) closeWrite()                                       {}
+func (silentLane) cancelWrite(moqt.StreamCode)                       {}
+func (silentLane) cancelRead(moqt.StreamCode)                        {}
+func (silentLane) writing() context.Context                          { return context.Background() }
+func (silentLane) stopped() error                                    { return nil }

@@ -243,13 +243,13 @@ type watch struct {
 }
 
 // overlap takes the place of prefix among those the peer watches by requests of
-// one kind; it refuses one that is a prefix of another, or has it as prefix. The
+// one kind, which both kinds are where they have one message; it refuses one that is a prefix of another, or has it as prefix. The
 // other may have been cancelled a moment ago, on its own stream.
 func (s *Session) overlap(rs *requestStream, prefix moqt.Namespace) bool {
 	for {
 		s.mu.Lock()
 		i := slices.IndexFunc(s.watches, func(w watch) bool {
-			return w.rs.kind == rs.kind && w.rs.ctx.Err() == nil && (w.prefix.HasPrefix(prefix) || prefix.HasPrefix(w.prefix))
+			return (w.rs.kind == rs.kind || s.mux != nil) && w.rs.ctx.Err() == nil && (w.prefix.HasPrefix(prefix) || prefix.HasPrefix(w.prefix))
 		})
 		if i < 0 {
 			s.watches = append(s.watches, watch{rs, prefix})
@@ -283,8 +283,30 @@ func (s *Session) serveWatch(rs *requestStream, m *wire.SubscribeNamespace) {
 		return
 	}
 	defer s.unwatch(rs)
+	if m.Tracks {
+		s.wg.Go(func() { s.serveTracksToo(rs, m) })
+	}
 	if s.offer(rs, &WatchRequest{incoming{rs}, m.Prefix}) {
 		s.hold(rs, nil)
+	}
+}
+
+// serveTracksToo offers the other half of a request that is for namespaces and
+// tracks under a prefix. There is one answer, to the first half; the second is
+// offered if that is not a refusal, and ends with it.
+func (s *Session) serveTracksToo(rs *requestStream, m *wire.SubscribeNamespace) {
+	select {
+	case <-rs.replied:
+	case <-rs.ctx.Done():
+		return
+	}
+	too := s.newRequestStream(silentLane{}, false)
+	too.id, too.kind = rs.id, wire.KindSubscribeTracks
+	defer too.cancel(ErrClosed)
+	defer context.AfterFunc(rs.ctx, func() { too.cancel(context.Cause(rs.ctx)) })()
+	r := &TracksRequest{incoming: incoming{too}, Prefix: m.Prefix, Forward: m.Params.Forward.Or(true), p: m.Params}
+	if s.offer(too, r) {
+		<-too.ctx.Done()
 	}
 }
 

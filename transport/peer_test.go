@@ -175,14 +175,37 @@ func isStreamError(err error) bool {
 	return ok
 }
 
+// request makes a request and returns the stream on which the answer will be.
 func (p *peer) request(m wire.Message) transport.Stream {
 	p.t.Helper()
+	if shared, ok := p.shared(); ok && m.Kind() != wire.KindSubscribeNamespace && m.Kind() != wire.KindSubscribeTracks {
+		p.write(shared, p.bytes(m))
+		return shared
+	}
 	return p.bidi(p.bytes(m))
 }
 
+// shared returns the control stream of a draft whose requests share it.
+func (p *peer) shared() (transport.Stream, bool) {
+	if p.profile.RequestStreams() {
+		return nil, false
+	}
+	return p.control.(transport.Stream), true
+}
+
 // accepted waits for a request of the session, and returns its stream and the
-// message it begins with.
+// message it begins with. Where requests share the control stream it is one of
+// those.
 func (p *peer) accepted() (transport.Stream, wire.Message) {
+	p.t.Helper()
+	if st, ok := p.shared(); ok {
+		return st, p.read(st, wire.On{})
+	}
+	return p.acceptStream()
+}
+
+// acceptStream is accepted for requests that have a stream of their own.
+func (p *peer) acceptStream() (transport.Stream, wire.Message) {
 	p.t.Helper()
 	st, err := p.conn.AcceptStream(p.t.Context())
 	if err != nil {
@@ -197,7 +220,7 @@ func (p *peer) answer(st transport.Stream, kind wire.Kind) wire.Message {
 	return p.read(st, wire.On{Request: kind, Answers: kind})
 }
 
-// read reads the next message.
+// read reads the next message, on a shared control stream after SETUP.
 func (p *peer) read(st transport.ReceiveStream, on wire.On) wire.Message {
 	p.t.Helper()
 	r := p.streams[st]
@@ -205,9 +228,17 @@ func (p *peer) read(st transport.ReceiveStream, on wire.On) wire.Message {
 		r = wire.NewReader(st)
 		p.streams[st] = r
 	}
+	shared, is := p.shared()
+	is = is && st == transport.ReceiveStream(shared)
+	if is {
+		on = wire.On{Control: true}
+	}
 	m, err := p.profile.ReadMessage(r, on)
 	if err != nil {
 		p.t.Fatalf("ReadMessage() = %v", err)
+	}
+	if _, setup := m.(*wire.Setup); setup && is {
+		return p.read(st, on)
 	}
 	return m
 }
@@ -219,8 +250,42 @@ func (p *peer) wantError(st transport.Stream, kind wire.Kind, code moqt.RequestC
 	if !ok || m.Code != code {
 		p.t.Errorf("answer = %+v, want REQUEST_ERROR %v", m, code)
 	}
+	if shared, ok := p.shared(); ok && st == shared {
+		return
+	}
 	if b, err := io.ReadAll(p.streams[st]); len(b) > 0 || err != nil {
 		p.t.Errorf("after REQUEST_ERROR: %x, %v, want the end", b, err)
+	}
+}
+
+// wantAlive asks for the status of a track that no application can have, and
+// waits for the refusal or, if that is all right, the end of the session.
+func (p *peer) wantAlive(orOver bool) {
+	p.t.Helper()
+	shared, ok := p.shared()
+	if !ok {
+		p.wantError(p.request(&wire.TrackStatus{RequestID: p.id() + 1<<30, Track: moqt.NS(".").Track("")}), wire.KindTrackStatus, moqt.RequestDoesNotExist)
+		return
+	}
+	id := p.id() + 1000
+	p.request(&wire.TrackStatus{RequestID: id, Track: moqt.NS(".").Track("")})
+	if p.streams[shared] == nil {
+		p.streams[shared] = wire.NewReader(shared)
+	}
+	for { // what else it says may come before
+		m, err := p.profile.ReadMessage(p.streams[shared], wire.On{Control: true})
+		if err != nil {
+			if !orOver || p.conn.Context().Err() == nil {
+				p.t.Errorf("ReadMessage() = %v, want REQUEST_ERROR", err)
+			}
+			return
+		}
+		if refused, is := m.(*wire.RequestError); is && refused.RequestID == id {
+			if refused.Code != moqt.RequestDoesNotExist {
+				p.t.Errorf("answer = %+v, want DOES_NOT_EXIST", refused)
+			}
+			return
+		}
 	}
 }
 

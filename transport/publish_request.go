@@ -28,7 +28,7 @@ func (s *Session) servePublish(rs *requestStream, m *wire.Publish) {
 	if s.reserved(rs, m.Track.Namespace) {
 		return
 	}
-	if err := unknownMandatory(m.Properties); err != nil {
+	if err := s.unknownMandatory(m.Properties); err != nil {
 		var re *RequestError
 		errors.As(err, &re)
 		rs.reject(re.Code, re.Reason, -1)

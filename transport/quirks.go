@@ -9,8 +9,8 @@ import (
 
 // quirks are what a peer, known by its MOQT_IMPLEMENTATION, needs to be spared.
 type quirks struct {
-	// noLargest: it reads LARGEST_OBJECT with a length before it, as until
-	// draft-16, and gives up the request over one without. Later releases under
+	// noLargest: it reads LARGEST_OBJECT with a length before it on every draft, as
+	// it is until draft-16, and gives up the request over one without. Later releases under
 	// the same name read it right, so it is left out, which both understand.
 	noLargest bool
 }
@@ -21,7 +21,7 @@ func quirksOf(implementation string) quirks {
 
 // largest is the LARGEST_OBJECT parameter for the peer.
 func (s *Session) largest(l moqt.Location) wire.Opt[moqt.Location] {
-	if quirksOf(s.peerSetup.Implementation).noLargest {
+	if s.mux == nil && quirksOf(s.peerSetup.Implementation).noLargest {
 		return wire.Opt[moqt.Location]{}
 	}
 	return wire.Some(l)

@@ -28,14 +28,15 @@ type requestStream struct {
 	// replied is closed when a request of the peer has its first answer.
 	replied chan struct{}
 
-	mu      sync.Mutex          // guards what follows
-	tokens  []Token             // the peer's
-	updates []chan wire.Message // REQUEST_UPDATEs of ours that wait for an answer
-	sending int                 // more of them that are about to be sent
-	freed   chan struct{}       // closed and replaced when one was answered
-	decided bool                // replied is closed, or will be
-	closed  bool                // our half has ended, or is about to
-	late    *time.Timer         // ends the wait for the peer's end; nil before linger
+	mu      sync.Mutex      // guards what follows
+	tokens  []Token         // the peer's
+	updates []pendingUpdate // REQUEST_UPDATEs of ours that wait for an answer
+	sending int             // more of them that are about to be sent
+	freed   chan struct{}   // closed and replaced when one was answered
+	owed    []uint64        // ids of the peer's that have none yet
+	decided bool            // replied is closed, or will be
+	closed  bool            // our half has ended, or is about to
+	late    *time.Timer     // ends the wait for the peer's end; nil before linger
 }
 
 func (s *Session) newRequestStream(l lane, ours bool) *requestStream {
@@ -55,33 +56,37 @@ func (s *Session) request(ctx context.Context, kind wire.Kind, extra time.Durati
 	wait := s.cfg.Limits.ResponseTimeout + extra
 	ctx, stop := context.WithTimeoutCause(ctx, wait, fmt.Errorf("moqt: no answer within %v", wait))
 	defer stop()
-	st, err := s.conn.OpenStream(ctx)
+	l, err := s.openLane(ctx, kind)
 	if err != nil {
 		return nil, nil, s.sessionOr(ctx, err)
 	}
-	rs := s.newRequestStream(s.newStreamLane(st, true), true)
-	rs.id, rs.kind = s.newID(), kind
-	if before != nil {
-		before(rs)
-	}
+	rs := s.newRequestStream(l, true)
+	rs.kind = kind
 	quit := context.AfterFunc(ctx, func() { rs.abort(moqt.StreamCancelled, context.Cause(ctx)) })
 	var m wire.Message
 	// A peer that answers at once may stop our half of the stream before Write
 	// has returned: then the answer is there to be read all the same.
-	ask := build(rs.id)
-	answered := s.ourTokens.attach(paramsOf(ask), tokensOf(ctx))
-	if err = rs.send(ask); err == nil || isStopped(err) {
+	answered := func() {}
+	ask := func(id uint64) wire.Message {
+		m := build(id)
+		answered = s.ourTokens.attach(paramsOf(m), tokensOf(ctx))
+		return m
+	}
+	if err = rs.open(ctx, before, ask); err == nil || isStopped(err) {
 		if m, err = rs.read(wire.On{Request: kind, Answers: kind}); err == nil {
 			answered()
 		}
 	}
-	if !quit() {
+	if !quit() && !errors.Is(err, errBlocked) {
 		err = context.Cause(ctx) // whatever came, the request is being cancelled
 	}
 	if err != nil {
 		rs.abort(moqt.StreamCancelled, err)
 		if err == io.EOF {
 			err = &RequestError{Code: moqt.RequestInternalError, Reason: "the peer closed the request without an answer", Remote: true, RetryAfter: -1}
+		}
+		if errors.Is(err, errBlocked) || errors.Is(err, ErrGoaway) {
+			return nil, nil, err
 		}
 		return nil, nil, s.sessionOr(ctx, err)
 	}
@@ -101,6 +106,34 @@ func (s *Session) request(ctx context.Context, kind wire.Kind, extra time.Durati
 		return nil, nil, err
 	}
 	return rs, m, nil
+}
+
+// openLane returns the lane of a request that is to be made.
+func (s *Session) openLane(ctx context.Context, kind wire.Kind) (lane, error) {
+	if s.mux != nil && kind != wire.KindSubscribeNamespace && kind != wire.KindSubscribeTracks {
+		return s.mux.newLane(kind, true), nil
+	}
+	st, err := s.conn.OpenStream(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return s.newStreamLane(st, true), nil
+}
+
+// open sends the message that build makes of a fresh request id. If not nil,
+// before is called when rs.id is set.
+func (rs *requestStream) open(ctx context.Context, before func(*requestStream), build func(id uint64) wire.Message) error {
+	begin := func(id uint64) {
+		rs.id = id
+		if before != nil {
+			before(rs)
+		}
+	}
+	if m := rs.s.mux; m != nil {
+		return m.open(ctx, rs, begin, build)
+	}
+	begin(rs.s.newID())
+	return rs.send(build(rs.id))
 }
 
 // isStopped reports whether err is the peer's wish that no more be written.
@@ -168,18 +201,32 @@ func (rs *requestStream) gotGoaway(m *wire.Goaway) error {
 // does not.
 func (rs *requestStream) read(on wire.On) (wire.Message, error) {
 	m, err := rs.lane.read(on)
+	rs.failed(err)
+	return m, err
+}
+
+// failed ends the session if err, of reading a message, is a violation.
+func (rs *requestStream) failed(err error) {
 	var we *wire.Error
 	if errors.As(err, &we) {
 		rs.s.end(err)
 	}
-	return m, err
 }
 
-// send writes m. It may be called concurrently.
-func (rs *requestStream) send(m wire.Message) error { return rs.write(m, false, nil) }
+// send writes m, which may answer the oldest update of the peer. It may be called
+// concurrently.
+func (rs *requestStream) send(m wire.Message) error { return rs.write(rs.about(m), false, nil) }
 
-// sendLast writes m and ends our half of the stream.
-func (rs *requestStream) sendLast(m wire.Message) error { return rs.write(m, true, nil) }
+// sendLast is send that ends our half of the stream.
+func (rs *requestStream) sendLast(m wire.Message) error { return rs.write(rs.about(m), true, nil) }
+
+func (rs *requestStream) about(m wire.Message) wire.Message {
+	switch m.(type) {
+	case *wire.RequestOK, *wire.RequestError:
+		return name(m, rs.due(), wire.KindRequestUpdate)
+	}
+	return name(m, rs.id, rs.kind)
+}
 
 // errAnswered is the error of a second answer to one request.
 var errAnswered = errors.New("moqt: the request has been answered before")
@@ -195,7 +242,42 @@ func (rs *requestStream) answer(m wire.Message, last bool) error {
 		return errAnswered
 	}
 	defer close(rs.replied)
-	return rs.write(m, last, nil)
+	return rs.write(name(m, rs.id, rs.kind), last, nil)
+}
+
+// name fills in what tells, in drafts where the stream does not, which request
+// of kind a message is about.
+func name(m wire.Message, id uint64, kind wire.Kind) wire.Message {
+	switch m := m.(type) {
+	case *wire.SubscribeOK:
+		m.RequestID = id
+	case *wire.FetchOK:
+		m.RequestID = id
+	case *wire.RequestOK:
+		m.RequestID, m.Publish = id, kind == wire.KindPublish
+	case *wire.RequestError:
+		m.RequestID = id
+	case *wire.PublishDone:
+		m.RequestID = id
+	}
+	return m
+}
+
+// owe takes note of an update of the peer, and due returns the oldest that has
+// no answer yet.
+func (rs *requestStream) owe(id uint64) {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	rs.owed = append(rs.owed, id)
+}
+
+func (rs *requestStream) due() (id uint64) {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	if len(rs.owed) > 0 {
+		id, rs.owed = rs.owed[0], rs.owed[1:]
+	}
+	return id
 }
 
 // write writes m when it is this caller's turn, and ends our half of the stream
@@ -206,6 +288,11 @@ func (rs *requestStream) write(m wire.Message, last bool, before func()) error {
 	if err != nil {
 		return err
 	}
+	return rs.put(m, b, last, before)
+}
+
+// put is write for a message that is encoded in b.
+func (rs *requestStream) put(m wire.Message, b []byte, last bool, before func()) error {
 	select {
 	case rs.turn <- struct{}{}:
 	case <-rs.ctx.Done():
@@ -218,7 +305,7 @@ func (rs *requestStream) write(m wire.Message, last bool, before func()) error {
 	if before != nil {
 		before()
 	}
-	if err = rs.lane.write(rs.ctx, m, b); err != nil {
+	if err := rs.lane.write(rs.ctx, m, b); err != nil {
 		err = rs.endOf(err)
 		if !isStream(err) {
 			// Part of the message may be out, so nothing can follow, not even a FIN.
@@ -365,7 +452,7 @@ func (rs *requestStream) follow(handle func(wire.Message) error) error {
 		}
 		switch m := m.(type) {
 		case *wire.RequestOK:
-			if err := rs.answered(m); err != nil {
+			if err := rs.answered(m, m.RequestID); err != nil {
 				return err
 			}
 			continue
@@ -373,7 +460,7 @@ func (rs *requestStream) follow(handle func(wire.Message) error) error {
 			if err := rs.s.checkRedirect(m); err != nil {
 				return err
 			}
-			if err := rs.answered(m); err != nil {
+			if err := rs.answered(m, m.RequestID); err != nil {
 				return err
 			}
 			if rs.kind != wire.KindSubscribe && rs.kind != wire.KindPublish { // there PUBLISH_DONE follows

@@ -35,8 +35,11 @@ type Session struct {
 	ctx     context.Context
 	wg      tasks.Group // every goroutine of the session; Close waits
 
-	control   SendStream  // SETUP goes out by it, and at most one GOAWAY after
-	peerSetup *wire.Setup // set before NewSession returns
+	control   SendStream    // SETUP goes out by it, and at most one GOAWAY after; nil with a mux
+	mux       *mux          // the control stream where requests share it, else nil
+	guessed   bool          // the draft was told by the peer's first stream
+	begun     chan struct{} // closed when SETUP was exchanged
+	peerSetup *wire.Setup   // set before NewSession returns
 	requests  chan Request
 	pace      *rate.Limiter // of the peer's requests
 	nextID    atomic.Uint64
@@ -80,15 +83,28 @@ type Goaway struct {
 // Where one side closed the connection over it the error is a [*SessionError].
 func NewSession(ctx context.Context, conn Conn, c *Config) (*Session, error) {
 	cfg := c.withDefaults()
-	info := conn.Info()
+	setupCtx, cancel := context.WithTimeoutCause(ctx, cfg.Limits.SetupTimeout,
+		&SessionError{Code: moqt.SessionControlMessageTimeout, Reason: "no SETUP within " + cfg.Limits.SetupTimeout.String()})
+	defer cancel()
+	info, own := conn.Info(), conn
+	guessed := info.Version == 0 && !info.Client
+	if guessed {
+		var err error
+		if conn, info.Version, err = firstStream(setupCtx, conn, &cfg); err != nil {
+			return nil, fmt.Errorf("moqt: set up session: %w", err)
+		}
+	}
 	profile, ok := wire.ProfileFor(info.Version)
 	if !ok {
 		err := &SessionError{Code: moqt.SessionVersionNegotiation, Reason: fmt.Sprintf("%v is not spoken here", info.Version)}
 		conn.CloseWithError(err.Code, err.Reason)
 		return nil, err
 	}
+	if profile.StreamCodesDiffer() {
+		conn = &codedConn{conn, profile}
+	}
 	s := &Session{
-		conn: conn, info: info, profile: profile, cfg: cfg, wlimits: cfg.Limits.wire(),
+		conn: conn, info: info, guessed: guessed, profile: profile, cfg: cfg, wlimits: cfg.Limits.wire(),
 		log:         cfg.Logger.With("version", info.Version.String()),
 		requests:    make(chan Request),
 		pace:        rate.NewLimiter(rate.Limit(cfg.Limits.RequestRate), cfg.Limits.MaxRequests),
@@ -99,12 +115,16 @@ func NewSession(ctx context.Context, conn Conn, c *Config) (*Session, error) {
 		subscribes:  make(map[uint64]*TrackWriter),
 		fetches:     make(map[uint64]*FetchReader),
 		goawayEvent: make(chan struct{}),
+		begun:       make(chan struct{}),
+	}
+	if !profile.RequestStreams() {
+		s.mux = s.newMux()
 	}
 	if info.RemoteAddr != nil {
 		s.log = s.log.With("remote", info.RemoteAddr.String())
 	}
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
-	if s.trace = newTracer(ctx, conn, &cfg); s.trace != nil {
+	if s.trace = newTracer(ctx, own, info.Version, &cfg); s.trace != nil {
 		context.AfterFunc(s.ctx, s.trace.close)
 	}
 	s.sched.first = levelData
@@ -123,10 +143,6 @@ func NewSession(ctx context.Context, conn Conn, c *Config) (*Session, error) {
 		}
 		s.cancel(context.Cause(conn.Context()))
 	})
-
-	setupCtx, cancel := context.WithTimeoutCause(ctx, cfg.Limits.SetupTimeout,
-		&SessionError{Code: moqt.SessionControlMessageTimeout, Reason: "no SETUP within " + cfg.Limits.SetupTimeout.String()})
-	defer cancel()
 	if err := s.start(setupCtx); err != nil {
 		stopConn()
 		switch {
@@ -144,6 +160,50 @@ func NewSession(ctx context.Context, conn Conn, c *Config) (*Session, error) {
 
 // start sends our SETUP, starts the accept loops and waits for the peer's.
 func (s *Session) start(ctx context.Context) error {
+	got := make(chan *wire.Setup, 1)
+	accept := func() { s.acceptBidi(got) }
+	if err := s.openControl(ctx, got); err != nil {
+		return err
+	}
+	s.wg.Go(func() { s.acceptUni(got) })
+	atOnce := s.mux != nil && !s.info.Client // the control stream is one of those
+	if atOnce {
+		s.wg.Go(accept)
+	}
+	select {
+	case s.peerSetup = <-got:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-s.ctx.Done():
+		return s.ctx.Err()
+	}
+	var err error
+	if s.setupTokens, err = s.theirTokens.take(s.peerSetup.Tokens, true); err != nil {
+		return err
+	}
+	s.ourTokens.room = s.peerSetup.TokenCacheSize
+	close(s.begun)
+	if !atOnce {
+		s.wg.Go(accept)
+	}
+	s.wg.Go(s.readDatagrams)
+	s.log.Debug("session open", "implementation", printable(s.peerSetup.Implementation))
+	return nil
+}
+
+// openControl opens our control stream, unless the peer does, and sends SETUP.
+func (s *Session) openControl(ctx context.Context, got chan<- *wire.Setup) error {
+	if s.mux != nil && !s.info.Client {
+		return nil
+	}
+	if s.mux != nil {
+		st, err := s.conn.OpenStream(ctx)
+		if err != nil {
+			return err
+		}
+		s.wg.Go(func() { s.end(s.mux.start(s.newStreamLane(st, true), nil, got)) })
+		return nil
+	}
 	st, err := s.conn.OpenUniStream(ctx)
 	if err != nil {
 		return err
@@ -151,6 +211,11 @@ func (s *Session) start(ctx context.Context) error {
 	st.SetPriority(levelControl, true)
 	s.control = st
 	s.trace.stream(st, qlog.StreamControl)
+	return s.sendControl(s.ownSetup())
+}
+
+// ownSetup returns the SETUP of this end.
+func (s *Session) ownSetup() *wire.Setup {
 	s.theirTokens.size = uint64(max(0, s.cfg.Limits.TokenCacheSize))
 	setup := &wire.Setup{Implementation: s.cfg.Implementation, Unknown: s.cfg.Options, TokenCacheSize: s.theirTokens.size}
 	if s.profile.RangeFilters() {
@@ -165,30 +230,14 @@ func (s *Session) start(ctx context.Context) error {
 	if s.info.Client && !s.info.WebTransport {
 		setup.Path, setup.Authority = wire.Some(s.info.Path), wire.Some(s.info.Authority)
 	}
-	if err := s.sendControl(setup); err != nil {
-		return err
-	}
-	got := make(chan *wire.Setup, 1)
-	s.wg.Go(func() { s.acceptUni(got) })
-	select {
-	case s.peerSetup = <-got:
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-s.ctx.Done():
-		return s.ctx.Err()
-	}
-	if s.setupTokens, err = s.theirTokens.take(s.peerSetup.Tokens, true); err != nil {
-		return err
-	}
-	s.ourTokens.room = s.peerSetup.TokenCacheSize
-	s.wg.Go(s.acceptBidi)
-	s.wg.Go(s.readDatagrams)
-	s.log.Debug("session open", "implementation", printable(s.peerSetup.Implementation))
-	return nil
+	return setup
 }
 
 // sendControl writes m on the control stream. Its calls must not overlap.
 func (s *Session) sendControl(m wire.Message) error {
+	if s.mux != nil {
+		return s.mux.send(m)
+	}
 	b, err := s.profile.AppendMessage(nil, m)
 	if err != nil {
 		return err

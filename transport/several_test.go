@@ -72,8 +72,8 @@ func TestSharedAliasOfTwoTracks(t *testing.T) {
 			wait := async(func() (*transport.TrackReader, error) {
 				return s.Subscribe(t.Context(), moqt.NS("clock").Track(name), nil)
 			})
-			st, _ := p.accepted()
-			p.write(st, p.bytes(&wire.SubscribeOK{Alias: 7}))
+			st, m := p.accepted()
+			p.write(st, p.bytes(&wire.SubscribeOK{RequestID: m.(*wire.Subscribe).RequestID, Alias: 7}))
 			wait()
 		}
 		p.wantClosed(moqt.SessionDuplicateTrackAlias)

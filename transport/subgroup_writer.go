@@ -49,6 +49,9 @@ func (t *TrackWriter) OpenSubgroup(ctx context.Context, sg moqt.Subgroup) (*Subg
 	if t.rs.ctx.Err() != nil {
 		return nil, t.rs.endOf(nil)
 	}
+	if last := t.s.profile.MaxVarint(); sg.Group > last || sg.ID > last {
+		return nil, fmt.Errorf("moqt: subgroup %d/%d has a number that %v cannot tell", sg.Group, sg.ID, t.s.info.Version)
+	}
 	if sg.DefaultPriority {
 		sg.Priority = t.defPrio
 	} else if sg.Priority == t.defPrio {

@@ -156,7 +156,7 @@ func (s *Session) subscribe(ctx context.Context, t *TrackReader, p wire.Params, 
 		s.forget(t)
 		return nil, rs.unexpected(m)
 	}
-	if err := unknownMandatory(ok.Properties); err != nil {
+	if err := s.unknownMandatory(ok.Properties); err != nil {
 		rs.abort(moqt.StreamCancelled, err)
 		s.forget(t)
 		return nil, err
@@ -181,7 +181,10 @@ func (s *Session) subscribe(ctx context.Context, t *TrackReader, p wire.Params, 
 
 // unknownMandatory refuses track properties that a receiver has to understand;
 // none is known yet. ("Mandatory Track Properties")
-func unknownMandatory(props moqt.Properties) error {
+func (s *Session) unknownMandatory(props moqt.Properties) error {
+	if !s.profile.MandatoryProperties() {
+		return nil
+	}
 	for _, p := range props {
 		if p.Type >= moqt.PropMandatoryFirst && p.Type <= moqt.PropMandatoryLast {
 			return &RequestError{Code: moqt.RequestUnsupportedExtension, RetryAfter: -1,

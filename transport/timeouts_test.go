@@ -113,6 +113,9 @@ func TestOldObjectIsNotSent(t *testing.T) {
 			}
 		}
 		wantRest(t, in, errTimedOut)
+		if v := c.Version(); v == moqt.Draft16 {
+			return // it has no way to take a timeout back
+		}
 		// A subscriber may think better of it.
 		none := time.Duration(0)
 		if err := r.Update(t.Context(), transport.SubscribeUpdate{ObjectTimeout: &none}); err != nil {

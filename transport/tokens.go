@@ -81,6 +81,22 @@ func (s *Session) takeTokens(m wire.Message) ([]Token, error) {
 	return s.theirTokens.take(p.Tokens, false)
 }
 
+// settleTokens resolves the tokens of a message in place, so that they come by
+// value. It is for messages that are taken up in another order than they come.
+func (s *Session) settleTokens(m wire.Message) error {
+	tokens, err := s.takeTokens(m)
+	if err != nil {
+		return err
+	}
+	if p := paramsOf(m); p != nil {
+		p.Tokens = nil
+		for _, t := range tokens {
+			p.Tokens = append(p.Tokens, wire.Token{AliasType: wire.TokenUseValue, Type: t.Type, Value: t.Value})
+		}
+	}
+	return nil
+}
+
 // tokenCache has the tokens that the peer has registered.
 type tokenCache struct {
 	size uint64 // what our SETUP says it may take; set before use

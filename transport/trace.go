@@ -25,7 +25,7 @@ type tracer struct {
 
 // newTracer returns nil if conn has no trace that takes MOQT's events. A
 // connection that is not QUIC's gets a trace of its own.
-func newTracer(ctx context.Context, conn Conn, c *Config) *tracer {
+func newTracer(ctx context.Context, conn Conn, v moqt.Version, c *Config) *tracer {
 	var trace qlogwriter.Trace
 	if q, ok := conn.(interface{ QlogTrace() qlogwriter.Trace }); ok {
 		trace = q.QlogTrace()
@@ -39,7 +39,7 @@ func newTracer(ctx context.Context, conn Conn, c *Config) *tracer {
 	if rec == nil { // the connection has ended
 		return nil
 	}
-	return &tracer{version: conn.Info().Version, rec: rec}
+	return &tracer{version: v, rec: rec}
 }
 
 func (t *tracer) close() {
@@ -113,8 +113,11 @@ func (t *tracer) opens(l *streamLane, remote bool, m wire.Message) {
 	l.opened = true
 	l.id, _ = requestID(m)
 	typ := qlog.StreamRequest
-	if m.Kind() == wire.KindSubscribeNamespace {
+	switch m.Kind() {
+	case wire.KindSubscribeNamespace:
 		typ = qlog.StreamSubscribeNamespace
+	case wire.KindSetup:
+		typ = qlog.StreamControl
 	}
 	t.record(qlog.StreamTypeSet{Remote: remote, StreamID: streamID(l.st), Type: typ})
 }

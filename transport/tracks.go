@@ -162,12 +162,15 @@ func (r *TracksRequest) updated(p *wire.Params) *wire.RequestError {
 func (r *TracksRequest) Accept() error { return r.rs.answer(&wire.RequestOK{}, false) }
 
 // Skip tells the peer that a track cannot be published to it
-// (PUBLISH_BLOCKED). It must not be published afterwards. It fails if t is not
-// under the prefix.
+// (PUBLISH_BLOCKED), if the draft has a word for that. It must not be published
+// afterwards. It fails if t is not under the prefix.
 func (r *TracksRequest) Skip(t moqt.TrackName) error {
 	suffix, ok := t.Namespace.Suffix(r.Prefix)
 	if !ok {
 		return fmt.Errorf("moqt: track %v is not under %v", t, r.Prefix)
+	}
+	if !r.rs.s.profile.Has(wire.KindPublishSkipped) {
+		return nil
 	}
 	return r.rs.send(&wire.PublishSkipped{Suffix: suffix, Name: t.Name})
 }

@@ -160,7 +160,7 @@ func TestUpdate(t *testing.T) {
 		out := open(t, w, moqt.Subgroup{Group: 7, First: true})
 		put(t, out, 0)
 		in := next(t, r)
-		if o, err := in.ReadObject(); err != nil || !in.Header().First {
+		if o, err := in.ReadObject(); err != nil || in.Header().First != ability(v).FirstObjectBit() {
 			t.Errorf("ReadObject() = %v, %v with header %+v, want the first of group 7", o.Location, err, in.Header())
 		}
 		update(t, r, w, transport.SubscribeUpdate{Filter: &moqt.Filter{Kind: moqt.FilterAbsoluteStart, Start: at(7, 2)}})

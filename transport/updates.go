@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/tributary-live/tributary/transport/moqt"
 	"github.com/tributary-live/tributary/transport/wire"
@@ -36,18 +37,24 @@ func (rs *requestStream) sendUpdate(ctx context.Context, p wire.Params, before f
 		return nil, err
 	}
 	answer := make(chan wire.Message, 1)
-	id := rs.s.newID()
-	if before != nil {
-		before(id)
-	}
 	waits := false
-	err := rs.write(&wire.RequestUpdate{RequestID: id, Params: p}, false, func() {
+	await := func(id uint64) {
 		rs.mu.Lock()
 		rs.sending--
-		rs.updates = append(rs.updates, answer)
+		rs.updates = append(rs.updates, pendingUpdate{id, answer})
 		rs.mu.Unlock()
 		waits = true
-	})
+	}
+	var err error
+	if m := rs.s.mux; m != nil {
+		err = m.updateOurs(ctx, rs, p, before, await)
+	} else {
+		id := rs.s.newID()
+		if before != nil {
+			before(id)
+		}
+		err = rs.write(&wire.RequestUpdate{RequestID: id, Params: p}, false, func() { await(id) })
+	}
 	if err != nil && !waits {
 		rs.mu.Lock()
 		rs.sending--
@@ -101,13 +108,23 @@ func (rs *requestStream) awaitAnswer(ctx context.Context, answer <-chan wire.Mes
 	}
 }
 
-// answered hands an answer to the oldest update that waits for one.
-func (rs *requestStream) answered(m wire.Message) error {
+// pendingUpdate is a REQUEST_UPDATE that waits for its answer.
+type pendingUpdate struct {
+	id     uint64
+	answer chan wire.Message // cap 1
+}
+
+// answered hands an answer to the update it is for: the one with that id, where
+// answers have one, else the oldest.
+func (rs *requestStream) answered(m wire.Message, id uint64) error {
 	rs.mu.Lock()
 	var answer chan wire.Message
-	if len(rs.updates) > 0 {
-		answer, rs.updates = rs.updates[0], rs.updates[1:]
-		rs.freeLocked()
+	for i, u := range rs.updates {
+		if rs.s.mux == nil || u.id == id {
+			answer, rs.updates = u.answer, slices.Delete(rs.updates, i, i+1)
+			rs.freeLocked()
+			break
+		}
 	}
 	rs.mu.Unlock()
 	if answer == nil {
@@ -128,6 +145,10 @@ func (p *pendingUpdates) add(rs *requestStream, m *wire.RequestUpdate) error {
 		return err
 	}
 	rs.setTokens(tokens)
+	rs.owe(m.RequestID)
+	if m := rs.s.mux; m != nil {
+		m.grant(1, false)
+	}
 	*p = append(*p, m)
 	if limit := rs.s.cfg.Limits.MaxRequestUpdates; rs.s.profile.UpdateCredit() && len(*p) > limit {
 		return rs.s.fail(moqt.SessionTooManyRequestUpdates, "more than %d updates of request %d without waiting for the answers", limit, rs.id)

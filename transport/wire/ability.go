@@ -1,5 +1,11 @@
 package wire
 
+import (
+	"slices"
+
+	"github.com/tributary-live/tributary/transport/moqt"
+)
+
 // The methods of this file tell what a session can do in a draft, for the few
 // places where it has to choose another way. They are named after intents.
 
@@ -107,6 +113,18 @@ func (p *Profile) EmptyNamespaces() bool { return !p.namespaceNotEmpty }
 // first object of its subgroup. If not, Subgroup.First is false on every stream
 // that is read.
 func (p *Profile) FirstObjectBit() bool { return p.subgroupBits&subgroupFirstObject != 0 }
+
+// StreamCodesDiffer reports whether the draft numbers stream codes in another way
+// than package moqt; see [Profile.StreamNumber] and [Profile.StreamCode].
+func (p *Profile) StreamCodesDiffer() bool {
+	return len(p.codes.stream.lacks)+len(p.codes.stream.numbers) > 0
+}
+
+// MandatoryProperties reports whether a range of track properties is for those
+// that a receiver has to understand.
+func (p *Profile) MandatoryProperties() bool {
+	return !slices.Contains(p.codes.request.lacks, moqt.RequestUnsupportedExtension)
+}
 
 // TrackStatusProperties reports whether the answer to TRACK_STATUS carries the
 // track's properties.

@@ -168,6 +168,9 @@ func (d *FetchObjects) readGap(r *Reader, flags uint64) (o FetchObject, err erro
 	if o.Object, err = d.p.readField(r, "Object ID"); err != nil {
 		return o, err
 	}
+	if o.Object == d.p.MaxVarint() {
+		o.Object = moqt.WholeGroup
+	}
 	if !d.follows(o.Location) {
 		group, ok := d.nextGroup(o.Group)
 		if o.Group = group; !ok || d.p.fetchIDs {

@@ -125,7 +125,11 @@ func (e *FetchEncoder) Append(b []byte, o *FetchObject) ([]byte, error) {
 	if !e.follows(o.Location) {
 		return b, fmt.Errorf("wire: %v after %v on a fetch stream", o.Location, e.at)
 	}
-	for _, v := range [...]uint64{o.Group, o.Object, o.Subgroup, o.Size} {
+	last := o.Object
+	if o.Gap != GapNone && last == moqt.WholeGroup {
+		last = e.p.MaxVarint() // the draft's last object of a group
+	}
+	for _, v := range [...]uint64{o.Group, last, o.Subgroup, o.Size} {
 		if err := e.p.checkVarint("number", v); err != nil {
 			return b, err
 		}

@@ -144,6 +144,18 @@ type Setup struct {
 	Unknown moqt.Properties
 }
 
+// OldVersions reports whether m, read as a CLIENT_SETUP of draft-16, may be one
+// of an older draft, which begins with a list of versions: they look like options
+// with numbers of a kind that only drafts up to 14 have.
+func (m *Setup) OldVersions() bool {
+	for _, o := range m.Unknown {
+		if o.Type>>8 == 0xff0000 {
+			return true
+		}
+	}
+	return false
+}
+
 // Goaway is GOAWAY.
 type Goaway struct {
 	URI     string

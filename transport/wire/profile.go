@@ -65,7 +65,7 @@ type Profile struct {
 // asks for.
 var (
 	profiles = []*Profile{&draft16, &draft18, &draft19, &draft20, &draft21, &draft22}
-	spoken   = []*Profile{&draft18, &draft19, &draft20, &draft21, &draft22}
+	spoken   = []*Profile{&draft16, &draft18, &draft19, &draft20, &draft21, &draft22}
 )
 
 // ProfileFor returns the profile of draft v, and false if v is not spoken.
