@@ -72,6 +72,12 @@ func serverCore() int {
 	return core
 }
 
+// loadCore is the core of this process, where it has one for itself.
+func loadCore() int {
+	core, _, _ := cores()
+	return core
+}
+
 // usage is what a process has used.
 type usage struct {
 	CPU time.Duration // of all its threads

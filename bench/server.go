@@ -40,7 +40,7 @@ func startSelf(ctx context.Context, kind Kind, args ...string) (*server, error) 
 	if err != nil {
 		return nil, err
 	}
-	return start(ctx, exec.CommandContext(ctx, self, append([]string{"serve", "--kind", string(kind)}, args...)...), "")
+	return start(ctx, exec.CommandContext(ctx, self, append([]string{"serve", "--kind", string(kind)}, args...)...), "", serverCore())
 }
 
 // Relay says which relay to start, and how.
@@ -50,6 +50,9 @@ type Relay struct {
 	Program string
 	// CacheBytes is its --cache-bytes. If zero, its default.
 	CacheBytes int64
+	// SameCore puts it on the core of the load, for measurements in which
+	// neither is busy: what else runs there disturbs both alike.
+	SameCore bool
 }
 
 func (r Relay) program() (string, error) {
@@ -88,7 +91,11 @@ func startRelay(ctx context.Context, r Relay) (*server, error) {
 	if r.CacheBytes > 0 {
 		args = append(args, "--cache-bytes", fmt.Sprint(r.CacheBytes))
 	}
-	return start(ctx, exec.CommandContext(ctx, program, args...), dir)
+	core := serverCore()
+	if r.SameCore {
+		core = loadCore()
+	}
+	return start(ctx, exec.CommandContext(ctx, program, args...), dir, core)
 }
 
 var (
@@ -96,9 +103,8 @@ var (
 	adminLine = regexp.MustCompile(`admin listening.* addr=(\S+)`)
 )
 
-// start starts cmd on the core of servers and waits until its log tells where it
-// listens.
-func start(ctx context.Context, cmd *exec.Cmd, dir string) (*server, error) {
+// start starts cmd on core and waits until its log tells where it listens.
+func start(ctx context.Context, cmd *exec.Cmd, dir string, core int) (*server, error) {
 	s := &server{cmd: cmd, dir: dir, done: make(chan struct{})}
 	var err error
 	if s.stdin, err = cmd.StdinPipe(); err != nil {
@@ -111,7 +117,7 @@ func start(ctx context.Context, cmd *exec.Cmd, dir string) (*server, error) {
 	cmd.Stdout = os.Stderr
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 10 * time.Second
-	if err := launch(cmd, serverCore()); err != nil {
+	if err := launch(cmd, core); err != nil {
 		os.RemoveAll(dir)
 		return nil, err
 	}

@@ -272,7 +272,9 @@ type relayUrgent struct {
 }
 
 func (c *UrgentConfig) sendUrgentRelay(ctx context.Context) (*relayUrgent, error) {
-	srv, err := startRelay(ctx, c.Relay)
+	r := c.Relay
+	r.SameCore = true
+	srv, err := startRelay(ctx, r)
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 )
 
@@ -58,7 +59,7 @@ func (r *Results) values(label string, names []string, unit string) series {
 
 // session compares the throughputs by size and number of streams.
 func (r *Results) session() *chart {
-	c := &chart{title: "Throughput over loopback", unit: "MB/s"}
+	c := &chart{title: "Throughput over loopback, by size of object and number of streams", unit: "MB/s"}
 	for _, kind := range []struct{ kind, name string }{{"bulk", "session"}, {"bare-bulk", "bare quic-go"}} {
 		s := series{name: kind.name}
 		c.labels = nil
@@ -66,7 +67,8 @@ func (r *Results) session() *chart {
 			names, sizes := r.matching(regexp.MustCompile(`^Session/over=` + kind.kind + `/size=(\d+)/streams=` + streams + `$`))
 			s.values = append(s.values, r.values("", names, "MB/s").values...)
 			for _, size := range sizes {
-				c.labels = append(c.labels, fmt.Sprintf("%s B, %s streams", size, streams))
+				n, _ := strconv.Atoi(size) // the expression has seen to it
+				c.labels = append(c.labels, fmt.Sprintf("%s kB x %s", short(float64(n)/1024), streams))
 			}
 		}
 		c.series = append(c.series, s)
