@@ -31,6 +31,7 @@ func (p *peer) serveFetch(ctx context.Context, req *transport.FetchRequest) {
 		req.RejectRetry(moqt.RequestInvalidRange, "nothing is published in the range yet", 0)
 		return
 	}
+	req.Resolve(largest)
 	end := req.Range.End
 	if largest.Less(end) {
 		end = largest
@@ -222,6 +223,9 @@ func (a *answer) unknown(gap *cache.Gap) error {
 	end := gap.To
 	if a.order == moqt.Descending && gap.From.Group < gap.To.Group {
 		end = moqt.Location{Group: gap.From.Group, Object: moqt.WholeGroup} // the last in that order
+	}
+	if a.left <= 0 {
+		return a.w.WriteTimedOut(end)
 	}
 	return a.w.WriteUnknown(end)
 }
