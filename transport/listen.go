@@ -94,6 +94,7 @@ func Listen(pc net.PacketConn, tlsConf *tls.Config, c *ListenConfig) (*Listener,
 	limiter := rate.NewLimiter(handshakeRate, handshakeRate)
 	l.tr = &quic.Transport{
 		Conn:                pc,
+		StatelessResetKey:   resetKey(tlsConf),
 		VerifySourceAddress: func(net.Addr) bool { return !limiter.Allow() },
 	}
 	names := protocols(l.versions)

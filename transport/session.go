@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -187,6 +188,9 @@ func (s *Session) start(ctx context.Context) error {
 		s.wg.Go(accept)
 	}
 	s.wg.Go(s.readDatagrams)
+	if s.info.Client && s.profile.Padding() && s.conn.Stats().BytesReceived > 0 {
+		s.wg.Go(s.watchSilence)
+	}
 	s.log.Debug("session open", "implementation", printable(s.peerSetup.Implementation))
 	return nil
 }
@@ -218,6 +222,9 @@ func (s *Session) openControl(ctx context.Context, got chan<- *wire.Setup) error
 func (s *Session) ownSetup() *wire.Setup {
 	s.theirTokens.size = uint64(max(0, s.cfg.Limits.TokenCacheSize))
 	setup := &wire.Setup{Implementation: s.cfg.Implementation, Unknown: s.cfg.Options, TokenCacheSize: s.theirTokens.size}
+	if s.profile.Grease() {
+		setup.Unknown = append(slices.Clone(setup.Unknown), greaseOption())
+	}
 	if s.profile.RangeFilters() {
 		setup.MaxFilterRanges = wire.Some(uint64(s.cfg.Limits.MaxFilterRanges))
 	}

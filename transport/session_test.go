@@ -113,7 +113,7 @@ func wantStream(t *testing.T, what string, err error, code moqt.StreamCode) {
 }
 
 func TestSetup(t *testing.T) {
-	grease := moqt.Properties{{Type: 0x7f*4 + 0x9d, Bytes: []byte("grease")}, {Type: 0x7f*5 + 0x9d, Value: 7}}
+	grease := moqt.Properties{{Type: 0x7f*400 + 0x9d, Bytes: []byte("grease")}, {Type: 0x7f*401 + 0x9d, Value: 7}}
 	over(t, func(t *testing.T, a, b transport.Conn) {
 		c, s := setup(t, a, b, &transport.Config{Implementation: "tester/1\x1b[31m", Options: grease},
 			&transport.Config{Implementation: "-"})

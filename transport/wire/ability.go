@@ -133,6 +133,9 @@ func (p *Profile) TrackStatusProperties() bool { return !p.controlMux }
 // Padding reports whether there are padding streams and datagrams.
 func (p *Profile) Padding() bool { return p.padding }
 
+// Grease reports whether the draft reserves numbers that mean nothing.
+func (p *Profile) Grease() bool { return p.padding }
+
 // Gap reports whether fetch streams can have gaps of kind k.
 func (p *Profile) Gap(k GapKind) bool { return int(k) < len(p.gaps) }
 

@@ -34,6 +34,7 @@ var abilities = []struct {
 	{"FirstObjectBit", (*Profile).FirstObjectBit, 18, 22},
 	{"TrackStatusProperties", (*Profile).TrackStatusProperties, 18, 22},
 	{"Padding", (*Profile).Padding, 18, 22},
+	{"Grease", (*Profile).Grease, 18, 22},
 	{"gaps that timed out", func(p *Profile) bool { return p.Gap(GapTimedOut) }, 20, 22},
 	{"unknown gaps", func(p *Profile) bool { return p.Gap(GapUnknown) }, 16, 22},
 	{"integers of 64 bits", func(p *Profile) bool { return p.MaxVarint() == 1<<64-1 }, 18, 22},

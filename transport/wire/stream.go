@@ -37,6 +37,14 @@ func (p *Profile) ReadStreamType(r *Reader) (kind StreamKind, typ uint64, err er
 	return 0, typ, violation("Stream Type", "0x%x is unknown", typ)
 }
 
+// AppendPaddingStream appends the type of a padding stream. Zeros follow.
+func (p *Profile) AppendPaddingStream(b []byte) []byte { return p.appendVarint(b, paddingStreamType) }
+
+// AppendPaddingDatagram appends the type of a padding datagram. Zeros follow.
+func (p *Profile) AppendPaddingDatagram(b []byte) []byte {
+	return p.appendVarint(b, paddingMessageType)
+}
+
 // ReadSetup reads the SETUP of a control stream whose type has been read, in
 // drafts with a unidirectional one.
 func (p *Profile) ReadSetup(r *Reader) (*Setup, error) {
