@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -23,17 +24,6 @@ func TestMain(m *testing.M) {
 }
 
 func run(m *testing.M) int {
-	// The go command keeps a result for as long as the files that a test has
-	// looked at stay the same; what is built here it does not see.
-	filepath.WalkDir("..", func(name string, d fs.DirEntry, err error) error {
-		if err == nil && d.Name() == "node_modules" {
-			return fs.SkipDir
-		}
-		if filepath.Ext(name) == ".go" {
-			os.Stat(name)
-		}
-		return nil
-	})
 	dir, err := os.MkdirTemp("", "bench-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -48,6 +38,21 @@ func run(m *testing.M) int {
 	}
 	return m.Run()
 }
+
+// lookAtSources stats every source file. The go command keeps a result for as long
+// as the files that a test has looked at stay the same, and does not see what
+// TestMain builds.
+var lookAtSources = sync.OnceFunc(func() {
+	filepath.WalkDir("..", func(name string, d fs.DirEntry, err error) error {
+		if err == nil && d.Name() == "node_modules" {
+			return fs.SkipDir
+		}
+		if filepath.Ext(name) == ".go" {
+			os.Stat(name)
+		}
+		return nil
+	})
+})
 
 // line is a line of the Go benchmark format.
 type line struct {
@@ -65,6 +70,7 @@ var keyLine = regexp.MustCompile(`^[a-z]+: \S`)
 // a bar was met is a matter of the machine and not of this test.
 func measure(t *testing.T, args ...string) (lines []line, bars int) {
 	t.Helper()
+	lookAtSources()
 	cmd := exec.CommandContext(t.Context(), filepath.Join(bin, "moq-bench"), args...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
