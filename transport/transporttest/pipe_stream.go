@@ -150,7 +150,7 @@ func (w pipeSend) CancelWrite(code moqt.StreamCode) {
 	h := w.h
 	h.mu.Lock()
 	done := h.closed || h.reset != nil || h.stopped != nil
-	if !done {
+	if !done && h.from.ctx.Err() == nil { // what comes after the connection's end is not sent
 		h.reset = &transport.StreamError{Code: code, Remote: true}
 		read := h.written - int64(len(h.buf))
 		h.buf = h.buf[:max(0, h.boundary-read)]
@@ -248,7 +248,7 @@ func (h *half) isReset(err error) bool {
 func (r pipeReceive) CancelRead(code moqt.StreamCode) {
 	h := r.h
 	h.mu.Lock()
-	met := h.stopped != nil || len(h.buf) == 0 && h.closed
+	met := h.stopped != nil || len(h.buf) == 0 && h.closed || h.to.ctx.Err() != nil
 	if !met {
 		h.stopped = &transport.StreamError{Code: code}
 		h.buf = nil
