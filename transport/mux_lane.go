@@ -91,7 +91,9 @@ func (l *sharedLane) endLocked(err error) {
 	if l.end == nil {
 		l.end = err
 	}
-	delete(l.m.lanes, l.id)
+	if l.m.lanes[l.id] == l { // else it has no id
+		delete(l.m.lanes, l.id)
+	}
 	for _, id := range l.asked {
 		delete(l.m.updates, id)
 	}

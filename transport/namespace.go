@@ -300,6 +300,12 @@ func (s *Session) serveTracksToo(rs *requestStream, m *wire.SubscribeNamespace) 
 	case <-rs.ctx.Done():
 		return
 	}
+	rs.mu.Lock()
+	refused := rs.refused
+	rs.mu.Unlock()
+	if refused {
+		return
+	}
 	too := s.newRequestStream(silentLane{}, false)
 	too.id, too.kind = rs.id, wire.KindSubscribeTracks
 	defer too.cancel(ErrClosed)

@@ -35,6 +35,7 @@ type requestStream struct {
 	freed   chan struct{}   // closed and replaced when one was answered
 	owed    []uint64        // ids of the peer's that have none yet
 	decided bool            // replied is closed, or will be
+	refused bool            // the first answer was REQUEST_ERROR
 	closed  bool            // our half has ended, or is about to
 	late    *time.Timer     // ends the wait for the peer's end; nil before linger
 }
@@ -236,6 +237,9 @@ var errAnswered = errors.New("moqt: the request has been answered before")
 func (rs *requestStream) answer(m wire.Message, last bool) error {
 	rs.mu.Lock()
 	decided := rs.decided
+	if !decided {
+		_, rs.refused = m.(*wire.RequestError)
+	}
 	rs.decided = true
 	rs.mu.Unlock()
 	if decided {
