@@ -4,40 +4,14 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"sync"
 	"testing"
 	"testing/synctest"
 
 	"github.com/tributary-live/tributary/relay"
 	"github.com/tributary-live/tributary/transport"
 	"github.com/tributary-live/tributary/transport/moqt"
-	"github.com/tributary-live/tributary/transport/transporttest"
 	"github.com/tributary-live/tributary/transport/wire"
 )
-
-// connectIn opens a session with r in draft v.
-func connectIn(t *testing.T, r *relay.Relay, v moqt.Version) *transport.Session {
-	t.Helper()
-	client, server := transporttest.Pipe(t, &transporttest.PipeOptions{Version: v})
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		s, err := transport.NewSession(t.Context(), server, nil)
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		r.ServeSession(t.Context(), s)
-	})
-	s, err := transport.NewSession(t.Context(), client, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		s.Close()
-		wg.Wait()
-	})
-	return s
-}
 
 // eachPair runs test in a bubble for each pair of drafts of a publisher and a
 // subscriber.

@@ -245,6 +245,35 @@ func TestMustPublishToSubscribersOfTracks(t *testing.T) {
 	})
 }
 
+// A publisher that does not wait for FORWARD 1 loses nothing if somebody has
+// asked for the tracks of its namespace before.
+func TestPublishedAtOnce(t *testing.T) {
+	for _, v := range []moqt.Version{moqt.Draft18, moqt.Draft22} { // where PUBLISH_OK tells it, and where an update does
+		t.Run(v.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRelay(t, relay.Config{})
+				s := connect(t, r, nil)
+				got := published(s)
+				if _, err := s.SubscribeTracks(t.Context(), moqt.NS("live"), nil); err != nil {
+					t.Fatal(err)
+				}
+				w, err := connectIn(t, r, v).Publish(t.Context(), track, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				group(t, w, 0, moqt.Object{Payload: []byte("x")})
+				c := collect(<-got)
+				synctest.Wait()
+				group(t, w, 1, moqt.Object{Payload: []byte("y")})
+				synctest.Wait()
+				if l := c.locations(); len(l) != 2 {
+					t.Errorf("got %v, want both groups", l)
+				}
+			})
+		})
+	}
+}
+
 // A SUBSCRIBE that waits for the track is answered, and there is no PUBLISH
 // beside it.
 func TestMustNotPublishToWhoWaitsForTheTrack(t *testing.T) {

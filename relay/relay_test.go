@@ -19,7 +19,18 @@ import (
 // connect opens a session with r.
 func connect(t *testing.T, r *relay.Relay, c *transport.Config) *transport.Session {
 	t.Helper()
-	client, server := transporttest.Pipe(t, nil)
+	return connectBy(t, r, c, nil)
+}
+
+// connectIn opens a session with r in a draft.
+func connectIn(t *testing.T, r *relay.Relay, v moqt.Version) *transport.Session {
+	t.Helper()
+	return connectBy(t, r, nil, &transporttest.PipeOptions{Version: v})
+}
+
+func connectBy(t *testing.T, r *relay.Relay, c *transport.Config, o *transporttest.PipeOptions) *transport.Session {
+	t.Helper()
+	client, server := transporttest.Pipe(t, o)
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		s, err := transport.NewSession(t.Context(), server, nil)

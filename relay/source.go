@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -511,6 +512,10 @@ func (p *peer) servePublish(req *transport.PublishRequest) {
 		req.Reject(moqt.RequestUninterested, "the track has publishers enough, or contradicted another's before")
 		return
 	}
+	// Who asked for the tracks of the namespace wants this one: what is published
+	// until they have accepted it is not to be held back.
+	interested := p.r.interested(req.Track.Namespace, p)
+	wanted = wanted || slices.ContainsFunc(interested, func(in *interest) bool { return in.req.Forward })
 	rd, err := req.Accept(&transport.SubscribeOptions{Paused: !wanted})
 	if err != nil {
 		t.lost(s, false, err)
@@ -523,7 +528,7 @@ func (p *peer) servePublish(req *transport.PublishRequest) {
 	}
 	ctx, cancel := context.WithCancel(rd.Context())
 	p.wg.Go(func() { t.steer(ctx, rd, wanted) })
-	for _, in := range p.r.interested(req.Track.Namespace, p) {
+	for _, in := range interested {
 		in.p.wg.Go(func() { t.publishTo(in) })
 	}
 	s.run(rd, nil)
