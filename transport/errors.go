@@ -50,13 +50,6 @@ type RequestError struct {
 	Redirect *Redirect
 }
 
-// Redirect is where a refused request should be sent. An empty URI means the
-// same session; a zero Track the same one as asked for.
-type Redirect struct {
-	URI   string
-	Track moqt.TrackName
-}
-
 // Error returns the code and the peer's sentence.
 func (e *RequestError) Error() string {
 	if e.Reason == "" {

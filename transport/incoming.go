@@ -94,7 +94,7 @@ func (s *Session) serveStream(st Stream, got chan<- *wire.Setup) {
 
 // serve brings a request, whose id has been taken, to its handler.
 func (s *Session) serve(rs *requestStream, id uint64, m wire.Message) {
-	rs.id, rs.kind = id, m.Kind()
+	rs.id, rs.kind, rs.asked = id, m.Kind(), nameOf(m)
 	defer rs.cancel(ErrClosed)
 	defer s.requestOver(id)
 	s.mu.Lock()

@@ -18,8 +18,9 @@ import (
 type requestStream struct {
 	s      *Session
 	id     uint64
-	kind   wire.Kind // of the message that opened it
-	ours   bool      // this end opened it
+	kind   wire.Kind      // of the message that opened it
+	asked  moqt.TrackName // in that message, if it is the peer's
+	ours   bool           // this end opened it
 	lane   lane
 	ctx    context.Context
 	cancel context.CancelCauseFunc
@@ -28,8 +29,9 @@ type requestStream struct {
 	// replied is closed when a request of the peer has its first answer.
 	replied chan struct{}
 
-	mu      sync.Mutex      // guards what follows
-	tokens  []Token         // the peer's
+	mu      sync.Mutex // guards what follows
+	tokens  []Token    // the peer's
+	move    move
 	updates []pendingUpdate // REQUEST_UPDATEs of ours that wait for an answer
 	sending int             // more of them that are about to be sent
 	freed   chan struct{}   // closed and replaced when one was answered
@@ -41,7 +43,7 @@ type requestStream struct {
 }
 
 func (s *Session) newRequestStream(l lane, ours bool) *requestStream {
-	rs := &requestStream{s: s, lane: l, ours: ours, turn: make(chan struct{}, 1), replied: make(chan struct{}), freed: make(chan struct{})}
+	rs := &requestStream{s: s, lane: l, ours: ours, turn: make(chan struct{}, 1), replied: make(chan struct{}), freed: make(chan struct{}), move: move{event: make(chan struct{})}}
 	rs.ctx, rs.cancel = context.WithCancelCause(s.ctx)
 	return rs
 }
@@ -94,15 +96,12 @@ func (s *Session) request(ctx context.Context, kind wire.Kind, extra time.Durati
 	switch m := m.(type) {
 	case *wire.RequestError:
 		rs.finish()
-		if err := s.checkRedirect(m); err != nil {
-			return nil, nil, err
-		}
-		return nil, nil, requestError(m)
+		return nil, nil, s.refused(kind, m)
 	case *wire.Goaway:
 		if err := rs.gotGoaway(m); err != nil {
 			return nil, nil, err
 		}
-		err := &RequestError{Code: moqt.RequestRedirect, Reason: "the peer moves this request", Remote: true, RetryAfter: -1, Redirect: &Redirect{URI: m.URI}}
+		err := &RequestError{Code: moqt.RequestRedirect, Reason: "the peer moves this request", Remote: true, RetryAfter: -1, Redirect: &Redirect{URI: m.URI, Same: true}}
 		rs.abort(moqt.StreamCancelled, err)
 		return nil, nil, err
 	}
@@ -184,16 +183,6 @@ func (s *Session) checkRedirect(m *wire.RequestError) error {
 	if !s.info.Client && m.Redirect.Value.URI != "" {
 		return s.fail(moqt.SessionProtocolViolation, "a client's redirect names a URI")
 	}
-	return nil
-}
-
-// gotGoaway takes note of GOAWAY on the request. There it is about the request
-// alone, which goes on until either side ends it.
-func (rs *requestStream) gotGoaway(m *wire.Goaway) error {
-	if !rs.s.info.Client && m.URI != "" {
-		return rs.s.fail(moqt.SessionProtocolViolation, "a client's GOAWAY names a URI")
-	}
-	rs.s.log.Debug("peer moves a request", "request", rs.id, "uri", printable(m.URI))
 	return nil
 }
 
@@ -436,7 +425,6 @@ func (rs *requestStream) stopped() {
 // been answered. It returns why the stream ended: io.EOF after a FIN.
 func (rs *requestStream) follow(handle func(wire.Message) error) error {
 	on := wire.On{Request: rs.kind, Answers: wire.KindRequestUpdate}
-	goaway := false
 	var updates pendingUpdates
 	for {
 		m, err := rs.read(on)
@@ -474,10 +462,6 @@ func (rs *requestStream) follow(handle func(wire.Message) error) error {
 		case *wire.RequestUpdate:
 			continue
 		case *wire.Goaway:
-			if goaway {
-				return rs.s.fail(moqt.SessionProtocolViolation, "a second GOAWAY on request %d", rs.id)
-			}
-			goaway = true
 			if err := rs.gotGoaway(m); err != nil {
 				return err
 			}
