@@ -33,6 +33,8 @@ type Config struct {
 	// Options are setup options of extensions, in ascending order of type. Peers
 	// that do not know one ignore it.
 	Options moqt.Properties
+	// Extensions are what this end can do beside the draft, where the peer can.
+	Extensions []Extension
 	// Tokens are the authorization tokens to send in SETUP. Those for single
 	// requests go by [WithTokens].
 	Tokens []Token

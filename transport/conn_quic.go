@@ -309,3 +309,9 @@ func shortReason(s string) string {
 }
 
 var _ net.Error = (*quic.IdleTimeoutError)(nil) // so callers see Timeout() through connError
+
+// ExportKeyingMaterial is for [Session.ExportKeyingMaterial].
+func (c *quicConn) ExportKeyingMaterial(label string, context []byte, length int) ([]byte, error) {
+	state := c.conn.ConnectionState().TLS
+	return state.ExportKeyingMaterial(label, context, length)
+}

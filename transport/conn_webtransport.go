@@ -447,3 +447,9 @@ func (c *webTransportConn) libraryError(err error) error {
 	}
 	return translated
 }
+
+// ExportKeyingMaterial is for [Session.ExportKeyingMaterial].
+func (c *webTransportConn) ExportKeyingMaterial(label string, context []byte, length int) ([]byte, error) {
+	state := c.conn.ConnectionState().TLS
+	return state.ExportKeyingMaterial(label, context, length)
+}

@@ -44,6 +44,8 @@ func (s *Session) serveUni(st ReceiveStream, got chan<- *wire.Setup) {
 			io.Copy(io.Discard, r)
 			st.CancelRead(moqt.StreamCancelled)
 		}
+	} else if typ != 0 {
+		err = s.serveExtension(src, r, typ, err)
 	}
 	var we *wire.Error
 	switch {

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -221,10 +222,15 @@ func (s *Session) openControl(ctx context.Context, got chan<- *wire.Setup) error
 // ownSetup returns the SETUP of this end.
 func (s *Session) ownSetup() *wire.Setup {
 	s.theirTokens.size = uint64(max(0, s.cfg.Limits.TokenCacheSize))
-	setup := &wire.Setup{Implementation: s.cfg.Implementation, Unknown: s.cfg.Options, TokenCacheSize: s.theirTokens.size}
-	if s.profile.Grease() {
-		setup.Unknown = append(slices.Clone(setup.Unknown), greaseOption())
+	options := slices.Clone(s.cfg.Options)
+	for _, e := range s.cfg.Extensions {
+		options = append(options, e.Option)
 	}
+	if s.profile.Grease() {
+		options = append(options, greaseOption())
+	}
+	slices.SortStableFunc(options, func(a, b moqt.Property) int { return cmp.Compare(a.Type, b.Type) })
+	setup := &wire.Setup{Implementation: s.cfg.Implementation, Unknown: options, TokenCacheSize: s.theirTokens.size}
 	if s.profile.RangeFilters() {
 		setup.MaxFilterRanges = wire.Some(uint64(s.cfg.Limits.MaxFilterRanges))
 	}

@@ -107,7 +107,7 @@ func (r *SubscribeRequest) RejectRetry(code moqt.RequestCode, reason string, ret
 func (r *SubscribeRequest) Accept(o *PublishOptions) (*TrackWriter, error) {
 	t, s := r.t, r.s
 	fresh := s.newTrackWriter(r.rs, t.name, o)
-	ok := &wire.SubscribeOK{Alias: t.alias, Properties: fresh.opts.Properties}
+	ok := &wire.SubscribeOK{Properties: fresh.opts.Properties}
 	if !r.p.IncludeProperties.Or(true) {
 		ok.Properties = nil
 	}
@@ -125,8 +125,12 @@ func (r *SubscribeRequest) Accept(o *PublishOptions) (*TrackWriter, error) {
 		t.applyLocked(&r.p)
 		t.ranges, t.filter = r.Ranges, r.p.Filter.Or(moqt.Filter{Kind: moqt.FilterNone})
 		t.state.Start, t.state.End = bounds(r.Filter, largest, some)
+		if fresh.alias != 0 {
+			t.alias = fresh.alias
+		}
 	}
 	r.taken = true
+	ok.Alias = t.alias
 	t.mu.Unlock()
 	if err := t.rs.answer(ok, false); err != nil {
 		return nil, err

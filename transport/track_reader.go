@@ -165,6 +165,9 @@ func (t *TrackReader) changedLocked() {
 // Name returns the full track name.
 func (t *TrackReader) Name() moqt.TrackName { return t.name }
 
+// Alias returns the number by which streams and datagrams name the track.
+func (t *TrackReader) Alias() uint64 { return t.alias }
+
 // Properties returns the track's properties. They are not to be changed.
 func (t *TrackReader) Properties() moqt.Properties { return t.props }
 

@@ -31,6 +31,9 @@ type PublishOptions struct {
 	// Expires tells how long the subscription will be served, from each of its
 	// updates on. If zero, it is not limited. To end it is the caller's.
 	Expires time.Duration
+	// Alias is the track alias to use, if it is not 0: at least 65,536, and the same
+	// for no other track of the session. Otherwise the session chooses.
+	Alias uint64
 	// For is the request that this publication is one of the answers to, if it
 	// is: what that says of the subscriptions to come is how this one begins. It
 	// means nothing in the answer to a SUBSCRIBE.
@@ -90,7 +93,7 @@ func (s *Session) newTrackWriter(rs *requestStream, name moqt.TrackName, o *Publ
 	t := &TrackWriter{s: s, rs: rs, name: name, changed: make(chan struct{}, 1), drained: make(chan struct{}),
 		filter: moqt.Filter{Kind: moqt.FilterNone}, open: make(map[*SubgroupWriter]struct{})}
 	if o != nil {
-		t.opts = *o
+		t.opts, t.alias = *o, o.Alias
 	}
 	t.defPrio = moqt.DefaultPriority
 	if v, ok := t.opts.Properties.Value(moqt.PropDefaultPriority); ok && v <= 255 {
@@ -167,8 +170,10 @@ func (s *Session) enter(t *TrackWriter) bool {
 		}
 		s.writers[t.name] = t
 	}
-	t.alias = s.nextAlias
-	s.nextAlias++
+	if t.alias == 0 {
+		t.alias = s.nextAlias
+		s.nextAlias++
+	}
 	return true
 }
 
@@ -366,6 +371,9 @@ func (t *TrackWriter) Narrow(start moqt.Location) {
 
 // Name returns the full track name.
 func (t *TrackWriter) Name() moqt.TrackName { return t.name }
+
+// Alias returns the number by which streams and datagrams name the track.
+func (t *TrackWriter) Alias() uint64 { return t.alias }
 
 // Context ends when the subscription does: cancelled by the subscriber, closed
 // here, or with the session.

@@ -83,12 +83,14 @@ type subgroup struct {
 	begun   bool
 	taken   uint64 // the last object that was, or was given up
 	broken  bool   // that one was given up
+	open    []*part
 	touched time.Time
 }
 
 // part is an object on its way.
 type part struct {
 	header Header
+	sub    *subgroup
 	began  time.Time
 	runs   []run // ascending, never touching one another
 	have   int64
@@ -163,12 +165,14 @@ func (a *Assembler) part(h *Header, now time.Time) (*part, error) {
 	}
 	if sub == nil {
 		a.forget(now)
-		a.places[h.place()] = &subgroup{touched: now}
+		sub = &subgroup{touched: now}
+		a.places[h.place()] = sub
 	}
-	p := &part{header: *h, began: now}
+	p := &part{header: *h, sub: sub, began: now}
 	p.header.Properties = slices.Clone(h.Properties)
 	a.open[h.Object] = p
 	a.order = append(a.order, p)
+	sub.open = append(sub.open, p)
 	return p, nil
 }
 
@@ -265,13 +269,12 @@ func (r *run) equal(off int64, b []byte) bool {
 // those that come after it.
 func (a *Assembler) flush(p *part, now time.Time) {
 	for p != nil {
-		sub := a.places[p.header.place()]
-		if !p.taking && !p.follows(sub) {
+		if !p.taking && !p.follows() {
 			return
 		}
 		if !p.taking {
 			p.taking = true
-			p.writer = a.sink.Begin(&p.header, sub.begun && !sub.broken)
+			p.writer = a.sink.Begin(&p.header, p.sub.begun && !p.sub.broken)
 		}
 		p.extend()
 		if p.have < p.header.Size {
@@ -286,16 +289,16 @@ func (a *Assembler) flush(p *part, now time.Time) {
 			a.done = slices.Delete(a.done, 0, 1)
 		}
 		a.pass(p, false, now)
-		p = a.after(p)
+		p = p.sub.next()
 	}
 }
 
 // follows reports whether nothing that is to be taken before p is missing.
-func (p *part) follows(sub *subgroup) bool {
-	if !sub.begun {
+func (p *part) follows() bool {
+	if !p.sub.begun {
 		return p.header.Previous == 0 || p.header.Begins
 	}
-	return p.header.Object.Object-p.header.Previous <= sub.taken
+	return p.header.Object.Object-p.header.Previous <= p.sub.taken
 }
 
 // extend gives the writer the bytes that continue what it has.
@@ -316,22 +319,27 @@ func (p *part) extend() {
 
 // pass removes p, which was taken or given up.
 func (a *Assembler) pass(p *part, broken bool, now time.Time) {
-	h := &p.header
-	delete(a.open, h.Object)
-	a.order = slices.DeleteFunc(a.order, func(o *part) bool { return o == p })
+	delete(a.open, p.header.Object)
+	a.order = without(a.order, p)
 	a.held -= p.have
-	sub := a.places[h.place()]
+	sub := p.sub
+	sub.open = without(sub.open, p)
 	sub.begun, sub.broken, sub.touched = true, broken, now
-	sub.taken = max(sub.taken, h.Object.Object)
+	sub.taken = max(sub.taken, p.header.Object.Object)
 }
 
-// after returns the next object of p's subgroup that may be taken, or nil.
-func (a *Assembler) after(p *part) *part {
-	sub := a.places[p.header.place()]
-	var next *part
-	for _, o := range a.order {
-		if o.header.place() == p.header.place() && !o.taking && o.follows(sub) && (next == nil || o.header.Object.Object < next.header.Object.Object) {
-			next = o
+func without(from []*part, p *part) []*part {
+	if i := slices.Index(from, p); i >= 0 {
+		return slices.Delete(from, i, i+1)
+	}
+	return from
+}
+
+// next returns the first object that may be taken now, or nil.
+func (s *subgroup) next() (next *part) {
+	for _, p := range s.open {
+		if !p.taking && p.follows() && (next == nil || p.header.Object.Object < next.header.Object.Object) {
+			next = p
 		}
 	}
 	return next
@@ -340,20 +348,17 @@ func (a *Assembler) after(p *part) *part {
 // giveUp ends the wait for what p lacks, and for objects before it in its
 // subgroup: they could only be taken out of order now.
 func (a *Assembler) giveUp(p *part, now time.Time) {
-	var before []*part // and p
-	for _, o := range a.order {
-		if o.header.place() == p.header.place() && o.header.Object.Object <= p.header.Object.Object {
-			before = append(before, o)
+	for _, o := range slices.Clone(p.sub.open) {
+		if o.header.Object.Object > p.header.Object.Object {
+			continue
 		}
-	}
-	for _, o := range before {
 		if o.writer != nil {
 			o.writer.Lost()
 		}
 		a.stats.Lost++
 		a.pass(o, true, now)
 	}
-	a.flush(a.after(p), now)
+	a.flush(p.sub.next(), now)
 }
 
 // Expire gives up what has been held for too long, and forgets subgroups nothing
@@ -380,13 +385,9 @@ func (a *Assembler) forget(now time.Time) {
 	if len(a.places) < maxPlaces {
 		return
 	}
-	busy := make(map[place]bool)
-	for _, p := range a.order {
-		busy[p.header.place()] = true
-	}
 	for _, idle := range []time.Duration{a.limits.Hold, 0} {
 		for k, sub := range a.places {
-			if !busy[k] && now.Sub(sub.touched) >= idle {
+			if len(sub.open) == 0 && now.Sub(sub.touched) >= idle {
 				delete(a.places, k)
 			}
 		}

@@ -214,13 +214,13 @@ func TestBeginsInTheMiddle(t *testing.T) {
 // TestHalfObjects sends what a hostile member may: very many objects that never
 // become whole.
 func TestHalfObjects(t *testing.T) {
-	const most = 1 << 20
+	const most = 128 << 10
 	a := NewAssembler(Limits{MaxHeld: most}, &record{})
-	now := start
+	now, half := start, make([]byte, 400)
 	for i := range uint64(100_000) {
-		h := head(i, 0, 64<<10)
+		h := head(i, 0, 800)
 		h.Subgroup = i
-		if err := a.Add(h, Chunk{Bytes: make([]byte, 4000)}, now); isFault(err) {
+		if err := a.Add(h, Chunk{Bytes: half}, now); isFault(err) {
 			t.Fatal(err)
 		}
 		if a.Held() > most || len(a.open) > 512 || len(a.places) > maxPlaces || len(a.done) > maxAckDone {

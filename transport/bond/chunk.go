@@ -45,7 +45,7 @@ type Chunk struct {
 	Bytes    []byte
 }
 
-// AppendHeader appends the beginning of a chunk stream, its type first.
+// AppendHeader appends the beginning of a chunk stream behind its type.
 func AppendHeader(b []byte, h *Header) []byte {
 	var flags byte
 	if len(h.Properties) > 0 {
@@ -60,7 +60,7 @@ func AppendHeader(b []byte, h *Header) []byte {
 	if h.Begins {
 		flags |= flagBegins
 	}
-	for _, v := range []uint64{ChunkType, h.Alias, h.Group, h.Subgroup, h.Object.Object, h.Previous} {
+	for _, v := range []uint64{h.Alias, h.Group, h.Subgroup, h.Object.Object, h.Previous} {
 		b = wire.AppendVarint(b, v)
 	}
 	b = append(b, flags, byte(h.Priority))

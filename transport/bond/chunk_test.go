@@ -9,7 +9,6 @@ import (
 	"testing/iotest"
 
 	"github.com/tributary-live/tributary/transport/moqt"
-	"github.com/tributary-live/tributary/transport/wire"
 )
 
 var someHeader = Header{
@@ -18,14 +17,10 @@ var someHeader = Header{
 }
 
 // someStream is that header with two chunks, worked out by hand.
-const someStream = "f04d425043 07 812c 01 02 02 0f 80 05 02 0205" + "00 03 02 6465" + "812c 00 03 616263"
+const someStream = "07 812c 01 02 02 0f 80 05 02 0205" + "00 03 02 6465" + "812c 00 03 616263"
 
 func readAll(b []byte) (*Header, []Chunk, error) {
-	typ, n := wire.ParseVarint(b)
-	if n == 0 || typ != ChunkType {
-		return nil, nil, errors.New("not a chunk stream")
-	}
-	r, err := NewChunkReader(iotest.OneByteReader(bytes.NewReader(b[n:])))
+	r, err := NewChunkReader(iotest.OneByteReader(bytes.NewReader(b)))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -60,21 +55,20 @@ func TestChunkStreamVector(t *testing.T) {
 }
 
 func TestBadChunkStreams(t *testing.T) {
-	const typ = "f04d425043 "
 	for name, s := range map[string]string{
-		"unknown flag":            typ + "07 00 00 00 00 10 80 05",
-		"before the first":        typ + "07 00 00 01 02 00 80 05",
-		"an object of 2^64-1":     typ + "07 00 00 00 00 00 80 ffffffffffffffffff",
-		"an object above the cap": typ + "07 00 00 00 00 00 80 e0800001",
-		"no properties":           typ + "07 00 00 00 00 01 80 05 00",
-		"very long properties":    typ + "07 00 00 00 00 01 80 05 ffffffffffffffffff",
-		"properties cut":          typ + "07 00 00 00 00 01 80 05 04 0102",
-		"a chunk beyond the end":  typ + "07 00 00 00 00 00 80 05 00 04 02 6161",
-		"an offset of 2^64-1":     typ + "07 00 00 00 00 00 80 05 00 ffffffffffffffffff 01 61",
-		"a length of 2^64-1":      typ + "07 00 00 00 00 00 80 05 00 01 ffffffffffffffffff 61",
-		"a chunk above the cap":   typ + "07 00 00 00 00 00 80 c20000 00 00 c10001",
-		"an empty chunk":          typ + "07 00 00 00 00 00 80 05 00 00 00",
-		"a chunk cut":             typ + "07 00 00 00 00 00 80 05 00 00 03 6161",
+		"unknown flag":            "07 00 00 00 00 10 80 05",
+		"before the first":        "07 00 00 01 02 00 80 05",
+		"an object of 2^64-1":     "07 00 00 00 00 00 80 ffffffffffffffffff",
+		"an object above the cap": "07 00 00 00 00 00 80 e0800001",
+		"no properties":           "07 00 00 00 00 01 80 05 00",
+		"very long properties":    "07 00 00 00 00 01 80 05 ffffffffffffffffff",
+		"properties cut":          "07 00 00 00 00 01 80 05 04 0102",
+		"a chunk beyond the end":  "07 00 00 00 00 00 80 05 00 04 02 6161",
+		"an offset of 2^64-1":     "07 00 00 00 00 00 80 05 00 ffffffffffffffffff 01 61",
+		"a length of 2^64-1":      "07 00 00 00 00 00 80 05 00 01 ffffffffffffffffff 61",
+		"a chunk above the cap":   "07 00 00 00 00 00 80 c20000 00 00 c10001",
+		"an empty chunk":          "07 00 00 00 00 00 80 05 00 00 00",
+		"a chunk cut":             "07 00 00 00 00 00 80 05 00 00 03 6161",
 	} {
 		if h, chunks, err := readAll(unhex(t, s)); !isFault(err) {
 			t.Errorf("%s: read as %+v, %+v, %v", name, h, chunks, err)
@@ -82,7 +76,7 @@ func TestBadChunkStreams(t *testing.T) {
 	}
 	whole := unhex(t, someStream)
 	ends := map[int]bool{len(whole): true, len(whole) - 7: true, len(whole) - 12: true} // between chunks
-	for n := 5; n <= len(whole); n++ {
+	for n := 0; n <= len(whole); n++ {
 		if _, _, err := readAll(whole[:n]); ends[n] != (err == nil) || (err != nil && !isFault(err)) {
 			t.Errorf("cut to %d bytes: %v", n, err)
 		}
@@ -92,7 +86,7 @@ func TestBadChunkStreams(t *testing.T) {
 // TestResetIsNoFault resets a stream inside a chunk: the chunks before count.
 func TestResetIsNoFault(t *testing.T) {
 	reset := errors.New("reset")
-	whole := unhex(t, someStream)[5:]
+	whole := unhex(t, someStream)
 	r, err := NewChunkReader(io.MultiReader(bytes.NewReader(whole[:len(whole)-1]), iotest.ErrReader(reset)))
 	if err != nil {
 		t.Fatal(err)

@@ -11,9 +11,11 @@ import (
 )
 
 // Numbers of the extension: the setup option by which both ends offer it, the
-// type of chunk streams, and those of the messages of a bond stream.
+// types of bond streams and chunk streams, and those of the messages of a bond
+// stream.
 const (
 	Option     = 0x4D425031
+	StreamType = 0x4D425042
 	ChunkType  = 0x4D425043
 	typeJoin   = 0x4D425040
 	typeJoined = 0x4D425041
@@ -202,12 +204,6 @@ func (m *Ack) append(b []byte) []byte {
 // violation is what bytes are that break the rules of the extension.
 func violation(format string, args ...any) error {
 	return &wire.Error{Code: moqt.SessionProtocolViolation, Field: "bond", Err: fmt.Errorf(format, args...)}
-}
-
-// IsMessage reports whether typ, the first integer of a bidirectional stream or
-// of what follows on it, is a message of the extension.
-func IsMessage(typ uint64) bool {
-	return typ == typeJoin || typ == typeJoined || typ == typeRefuse || typ == typeAck
 }
 
 // ParseMessage reads the body of the message of type typ. What it returns does

@@ -45,6 +45,9 @@ func (p *Profile) AppendPaddingDatagram(b []byte) []byte {
 	return p.appendVarint(b, paddingMessageType)
 }
 
+// AppendStreamType appends the type of a unidirectional stream of an extension.
+func (p *Profile) AppendStreamType(b []byte, typ uint64) []byte { return p.appendVarint(b, typ) }
+
 // ReadSetup reads the SETUP of a control stream whose type has been read, in
 // drafts with a unidirectional one.
 func (p *Profile) ReadSetup(r *Reader) (*Setup, error) {
