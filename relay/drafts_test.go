@@ -203,3 +203,30 @@ func TestDraftsPublish(t *testing.T) {
 		}
 	})
 }
+
+// TestDraftsFirstObject checks that a group which a subscriber gets from its
+// first object says so, where its draft can, whether the publisher's can or not:
+// some players take no other.
+func TestDraftsFirstObject(t *testing.T) {
+	eachPair(t, func(t *testing.T, pv, sv moqt.Version) {
+		r := newRelay(t, relay.Config{})
+		p := publish(t, connectIn(t, r, pv), track)
+		synctest.Wait()
+		tr, err := connectIn(t, r, sv).Subscribe(t.Context(), track, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		profile, _ := wire.ProfileFor(sv)
+		for group := range uint64(3) {
+			p.write(group, 0)
+			p.write(group, 1)
+			sg, err := tr.AcceptSubgroup(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if h := sg.Header(); h.Group != group || h.First != profile.FirstObjectBit() {
+				t.Errorf("Header() = %+v, want group %d, First: %v", h, group, profile.FirstObjectBit())
+			}
+		}
+	})
+}

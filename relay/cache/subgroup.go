@@ -43,7 +43,7 @@ func (sg *subgroup) place(o *Object, w *Writer, prev uint64, had bool) {
 		// The shortest goes: the one that matters to subscribers has grown.
 		sg.abandon(slices.MinFunc(sg.open, func(p, q *run) int { return p.count - q.count }))
 	}
-	r := &run{sg: sg, first: w.head.First && !had}
+	r := &run{sg: sg, first: !had && w.beginsWith(o)}
 	r.push(o)
 	sg.open = append(sg.open, r)
 	o.cost += runCost // to go with its first object

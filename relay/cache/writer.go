@@ -232,6 +232,10 @@ func (w *Writer) show(o *Object, prev uint64, had bool) {
 	}
 }
 
+// beginsWith reports whether o, the first object of the stream, is the first of
+// the subgroup. Not all drafts tell; what has the first id of its group is.
+func (w *Writer) beginsWith(o *Object) bool { return w.head.First || o.id() == 0 }
+
 // repeat takes note of an object that is held already.
 func (w *Writer) repeat(o *Object, prev uint64, had bool) {
 	sg := w.sg
@@ -240,7 +244,7 @@ func (w *Writer) repeat(o *Object, prev uint64, had bool) {
 		return
 	}
 	if o.run.head.Load() == o {
-		if !had && w.head.First {
+		if !had && w.beginsWith(o) {
 			o.run.first = true
 		}
 		// This stream may prove that the held-back run follows another.
