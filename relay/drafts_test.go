@@ -16,14 +16,8 @@ import (
 // eachPair runs test in a bubble for each pair of drafts of a publisher and a
 // subscriber.
 func eachPair(t *testing.T, test func(t *testing.T, pub, sub moqt.Version)) {
-	var drafts []moqt.Version
-	for v := moqt.Draft16; v <= moqt.Draft22; v++ {
-		if _, ok := wire.ProfileFor(v); ok {
-			drafts = append(drafts, v)
-		}
-	}
-	for _, pub := range drafts {
-		for _, sub := range drafts {
+	for _, pub := range transport.Versions() {
+		for _, sub := range transport.Versions() {
 			t.Run(fmt.Sprintf("%d to %d", pub, sub), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) { test(t, pub, sub) })
 			})

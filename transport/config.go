@@ -15,8 +15,8 @@ import (
 // Config is what a session is told by its owner. A nil *Config and the zero
 // value both work; it is copied on use.
 type Config struct {
-	// Versions are the drafts to offer, in order of preference. If empty, all
-	// that are implemented, the newest proven first.
+	// Versions are the drafts to offer, in order of preference. If empty, they
+	// are those of [Versions].
 	Versions []moqt.Version
 	// Limits bound what a peer can make this end hold or wait for.
 	Limits Limits
@@ -90,6 +90,20 @@ type Limits struct {
 	MaxPropertiesSize int64
 }
 
+// Versions returns the drafts that are implemented, in the order in which they
+// are offered and chosen: the newest that other implementations have been met
+// with come first. Of draft-22 there are peers that write its filters as draft-21
+// does, so one that both ends have besides is better.
+func Versions() []moqt.Version {
+	var vs []moqt.Version
+	for _, v := range []moqt.Version{moqt.Draft21, moqt.Draft20, moqt.Draft18, moqt.Draft19, moqt.Draft22, moqt.Draft16} {
+		if _, ok := wire.ProfileFor(v); ok {
+			vs = append(vs, v)
+		}
+	}
+	return vs
+}
+
 func or[T comparable](v, def T) T {
 	var zero T
 	if v == zero {
@@ -104,7 +118,7 @@ func (c *Config) withDefaults() Config {
 		d = *c
 	}
 	if len(d.Versions) == 0 {
-		d.Versions = []moqt.Version{moqt.Draft18}
+		d.Versions = Versions()
 	}
 	if d.Logger == nil {
 		d.Logger = slog.New(slog.DiscardHandler)

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -45,7 +46,8 @@ type Dialer struct {
 
 // DialConn opens a connection to url and negotiates the draft. The URL is
 // moqt://host:port/path?query for raw QUIC, or https:// for WebTransport; the
-// port is 443 if it has none. If the host is a name with several addresses they
+// port is 443 if it has none. A fragment is for whoever dials, see [ParseURI],
+// but for what it says of the connection. If the host is a name with several addresses they
 // are tried one after another, each 200 ms later than the one before or as soon
 // as that has failed, and the first to answer is taken.
 //
@@ -78,7 +80,11 @@ type target struct {
 }
 
 func parseURL(s string) (target, error) {
-	u, err := url.Parse(s)
+	uri, err := ParseURI(s)
+	if err != nil {
+		return target{}, err
+	}
+	u, err := url.Parse(uri.Server)
 	if err != nil {
 		if e, ok := errors.AsType[*url.Error](err); ok {
 			err = e.Err // the URL is in the caller's error
@@ -100,8 +106,6 @@ func parseURL(s string) (target, error) {
 		return target{}, fmt.Errorf("the URL's host %q is not one", t.authority)
 	case u.User != nil:
 		return target{}, errors.New("the URL has a user name or password, which MOQT does not know")
-	case u.Fragment != "":
-		return target{}, errors.New("the URL has a fragment (#), which MOQT does not know")
 	}
 	if p := u.Port(); p != "" {
 		n, err := strconv.ParseUint(p, 10, 16)
@@ -376,8 +380,11 @@ func dialWebTransport(ctx context.Context, qc *quic.Conn, t target, info ConnInf
 		return nil, fmt.Errorf("WebTransport: %w", webTransportConnError(err))
 	}
 	name := sess.SessionState().ApplicationProtocol
+	if name == "" && len(vs) == 1 {
+		name = vs[0].ALPN() // a server that does not tell; there is one that it can be
+	}
 	info.Version, err = moqt.VersionOfALPN(name)
-	if err != nil {
+	if err != nil || !slices.Contains(vs, info.Version) {
 		return nil, fmt.Errorf("the WebTransport server at %v chose none of %s, but %q", qc.RemoteAddr(), strings.Join(protocols(vs), ", "), name)
 	}
 	if !stop() {

@@ -36,6 +36,10 @@ func TestParseURL(t *testing.T) {
 		{"moqt://h:port/", target{}, "not a URL: invalid port"},
 		{"moqt://me:secret@h/", target{}, "user name"},
 		{"moqt://h/#top", target{}, "fragment"},
+		{"moqt://h/#msf:a", target{}, "fragment"},
+		{"moqt://h/?q#other:what", target{authority: "h", host: "h", port: 443, path: "/?q", url: "https://h/?q"}, ""},
+		{"moqt://h/p#msf:a-b--c&connection=wt", target{webTransport: true, authority: "h", host: "h", port: 443, path: "/p", url: "https://h/p"}, ""},
+		{"https://h/p#msf:a-b--c&connection=q", target{authority: "h", host: "h", port: 443, path: "/p", url: "https://h/p"}, ""},
 		{"moqt://h/?a b", target{}, "must be escaped"},
 		{"moqt://h\x7f/", target{}, "not a URL"},
 	} {

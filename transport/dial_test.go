@@ -216,7 +216,7 @@ func TestDialLocalhost(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if i := conn.Info(); !i.Client || i.WebTransport != (scheme == "https") || i.Version != moqt.Draft18 || i.Authority != "localhost:"+port || i.Path != "/" {
+		if i := conn.Info(); !i.Client || i.WebTransport != (scheme == "https") || i.Version != transport.Versions()[0] || i.Authority != "localhost:"+port || i.Path != "/" {
 			t.Errorf("Info() = %+v", i)
 		}
 		conn.CloseWithError(moqt.SessionNoError, "bye")

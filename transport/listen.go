@@ -25,9 +25,9 @@ import (
 
 // ListenConfig says how a [Listener] takes connections. The zero value works.
 type ListenConfig struct {
-	// Config is that of the sessions to come. Connections need its Versions:
-	// with raw QUIC, this end's order decides among the drafts of both, with
-	// WebTransport the client's.
+	// Config is that of the sessions to come. Connections need its Versions: this
+	// end's order decides among the drafts of both. A WebTransport client that
+	// names none is one whose first stream tells the draft.
 	Config *Config
 	// CheckOrigin decides by its Origin header whether a WebTransport request is
 	// taken. If nil, all are: a public player may be on any page, and nothing of
@@ -307,7 +307,8 @@ func (l *Listener) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	if !h.impatient.Stop() {
 		return // the connection is being closed
 	}
-	info := ConnInfo{Version: version, Authority: r.Host, Path: r.URL.RequestURI()}
+	info := ConnInfo{Version: version, // 0 if the first stream is to tell
+		Authority: r.Host, Path: r.URL.RequestURI()}
 	l.add(newWebTransportConn(sess, h.conn, uint64(sw.stream.StreamID()), info, nil))
 }
 
@@ -326,20 +327,23 @@ func (w *sessionWriter) HTTPStream() *http3.Stream {
 	return w.stream
 }
 
-// chooseVersion returns the first draft among the client's protocols that is
-// known here (WebTransport over HTTP/3, "Application Protocol Negotiation"). The
-// library comes to the same choice, but does not tell why there is none.
+// chooseVersion returns the first of the drafts here that is among the client's
+// protocols (WebTransport over HTTP/3, "Application Protocol Negotiation"), and
+// leaves it alone in h: the library would take the client's first. Protocols that
+// are no draft of MOQT, as moq-lite, are passed over. A client that offers nothing
+// gets no draft yet.
 func (l *Listener) chooseVersion(h http.Header) (moqt.Version, error) {
 	const field = "WT-Available-Protocols"
 	ours := strings.Join(protocols(l.versions), ", ")
 	values := h.Values(field)
 	if len(values) == 0 {
-		return 0, fmt.Errorf("the client offers no protocol in %s; spoken here: %s", field, ours)
+		return 0, nil
 	}
 	list, err := httpsfv.UnmarshalList(values)
 	if err != nil {
 		return 0, fmt.Errorf("%s is not a list of strings: %v", field, err)
 	}
+	var names []string
 	for _, member := range list {
 		item, ok := member.(httpsfv.Item)
 		if !ok {
@@ -349,7 +353,11 @@ func (l *Listener) chooseVersion(h http.Header) (moqt.Version, error) {
 		if !ok {
 			return 0, fmt.Errorf("%s is not a list of strings", field)
 		}
-		if v, err := moqt.VersionOfALPN(name); err == nil && slices.Contains(l.versions, v) {
+		names = append(names, name)
+	}
+	for _, v := range l.versions {
+		if slices.Contains(names, v.ALPN()) {
+			h.Set(field, fmt.Sprintf("%q", v.ALPN()))
 			return v, nil
 		}
 	}

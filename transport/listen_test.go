@@ -37,7 +37,7 @@ func TestVersionNegotiation(t *testing.T) {
 		{"moqt", v(19), v(18), 0, "10.0.0.1:4443 speaks none of moqt-18"},
 		{"https", v(18), v(18), 18, ""},
 		{"https", v(18), v(19, 18), 18, ""},
-		{"https", v(18, 19), v(19, 18), 19, ""}, // the client's order
+		{"https", v(18, 19), v(19, 18), 18, ""},
 		{"https", v(19, 20), v(18), 0, "WebTransport refused: HTTP status 400 (Bad Request): none of the client's protocols is spoken here, which are: moqt-19, moqt-20"},
 	} {
 		synctest.Test(t, func(t *testing.T) {
@@ -78,14 +78,14 @@ func TestConnInfo(t *testing.T) {
 			}
 			wt := scheme == "https"
 			want := transport.ConnInfo{
-				Version: moqt.Draft18, WebTransport: wt, Client: true, Authority: "10.0.0.1:4443", Path: "/a%20b?q=1",
+				Version: transport.Versions()[0], WebTransport: wt, Client: true, Authority: "10.0.0.1:4443", Path: "/a%20b?q=1",
 				LocalAddr: client.Info().LocalAddr, RemoteAddr: client.Info().RemoteAddr,
 			}
 			if got := client.Info(); got != want || got.RemoteAddr.String() != "10.0.0.1:4443" || got.LocalAddr.String() != w.socket.LocalAddr().String() {
 				t.Errorf("client's Info() = %+v, want %+v", got, want)
 			}
 			got := server.Info()
-			want = transport.ConnInfo{Version: moqt.Draft18, WebTransport: wt, LocalAddr: got.LocalAddr, RemoteAddr: got.RemoteAddr}
+			want = transport.ConnInfo{Version: transport.Versions()[0], WebTransport: wt, LocalAddr: got.LocalAddr, RemoteAddr: got.RemoteAddr}
 			if wt { // else it comes in SETUP
 				want.Authority, want.Path = "10.0.0.1:4443", "/a%20b?q=1"
 			}
@@ -329,8 +329,8 @@ func TestWebTransportRequests(t *testing.T) {
 	}{
 		{"ours", nil, []string{"moqt-18"}, nil, 200, ""},
 		{"names we do not know first", nil, []string{"moq-lite-04", "moqt-00", "moqt-17", "moqt-18"}, nil, 200, ""},
-		{"none of ours", nil, []string{"moq-lite-04", "moqt-17"}, nil, 400, "none of the client's protocols is spoken here, which are: moqt-18"},
-		{"nothing offered", nil, nil, nil, 400, "the client offers no protocol in WT-Available-Protocols; spoken here: moqt-18"},
+		{"none of ours", nil, []string{"moq-lite-04", "moqt-17"}, nil, 400, "none of the client's protocols is spoken here, which are: moqt-21, moqt-20, moqt-18, moqt-19, moqt-22, moqt-16"},
+		{"ours, in another order", nil, []string{"moqt-16", "moqt-22", "moqt-18"}, nil, 200, ""},
 		{"not a list", nil, nil, http.Header{"Wt-Available-Protocols": {`"moqt-18`}}, 400, "WT-Available-Protocols is not a list of strings"},
 		{"not strings", nil, nil, http.Header{"Wt-Available-Protocols": {`moqt-18`}}, 400, "WT-Available-Protocols is not a list of strings"},
 		{"nested", nil, nil, http.Header{"Wt-Available-Protocols": {`("moqt-18")`}}, 400, "WT-Available-Protocols is not a list of strings"},
@@ -366,6 +366,40 @@ func TestWebTransportRequests(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestNothingOffered leaves it to the first stream which draft a WebTransport
+// client speaks that names none.
+func TestNothingOffered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil)
+		qc := w.http3(t)
+		defer qc.CloseWithError(0, "")
+		_, rsp, sess, err := ask(t, qc, nil)
+		if err != nil || rsp.StatusCode != 200 || sess.SessionState().ApplicationProtocol != "" {
+			t.Fatalf("response = %+v, %v, want a session without a protocol", rsp, err)
+		}
+		conn, err := w.server.Accept(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if v := conn.Info().Version; v != 0 {
+			t.Errorf("Version = %v, want none yet", v)
+		}
+		st, err := sess.OpenStream()
+		if err != nil {
+			t.Fatal(err)
+		}
+		st.Write(unhex("20 0001 00")) // CLIENT_SETUP without options
+		s, err := transport.NewSession(t.Context(), conn, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.Version() != moqt.Draft16 {
+			t.Errorf("Version() = %v, want draft-16", s.Version())
+		}
+		s.Close()
+	})
 }
 
 func TestHTTPRequests(t *testing.T) {

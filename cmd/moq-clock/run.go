@@ -12,6 +12,7 @@ import (
 
 	"github.com/tributary-live/tributary/clock"
 	"github.com/tributary-live/tributary/internal/app"
+	"github.com/tributary-live/tributary/internal/draft"
 	"github.com/tributary-live/tributary/internal/trace"
 	"github.com/tributary-live/tributary/internal/trust"
 	"github.com/tributary-live/tributary/transport"
@@ -28,7 +29,7 @@ func newApp() *cli.App {
 			&cli.StringFlag{Name: "namespace", Value: "clock", Usage: "`NAMESPACE` of the clock, fields split at /"},
 			&cli.StringFlag{Name: "track", Value: "now", Usage: "`NAME` of its track"},
 			&cli.BoolFlag{Name: "latency", Usage: "print beside each second how long after its beginning it arrived, by this machine's clock"},
-		}, append(trace.Flags(), trust.Flags()...)...),
+		}, append(append(trace.Flags(), draft.Flag("draft")), trust.Flags()...)...),
 		Action: run,
 	}
 }
@@ -52,13 +53,17 @@ func run(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	versions, err := draft.Versions(c, "draft")
+	if err != nil {
+		return err
+	}
 	traces, err := trace.Open(c)
 	if err != nil {
 		return err
 	}
 	defer traces.Close()
 	url := c.Args().First()
-	d := &transport.Dialer{TLSConfig: tlsConfig, Config: &transport.Config{Logger: log, Tracer: traces.Trace}}
+	d := &transport.Dialer{TLSConfig: tlsConfig, Config: &transport.Config{Versions: versions, Logger: log, Tracer: traces.Trace}}
 	dial := func(ctx context.Context) (*transport.Session, error) {
 		sess, err := d.Dial(ctx, url)
 		return sess, trust.Explain(err, url)

@@ -12,6 +12,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/tributary-live/tributary/internal/app"
+	"github.com/tributary-live/tributary/internal/draft"
 	"github.com/tributary-live/tributary/internal/trace"
 	"github.com/tributary-live/tributary/internal/trust"
 	"github.com/tributary-live/tributary/pub"
@@ -38,7 +39,7 @@ func newApp() *cli.App {
 			&cli.Uint64Flag{Name: "first-group", Usage: "`ID` of the first group, equal for twin publishers; if absent, the wall clock in ms"},
 			&cli.IntFlag{Name: "group-gops", Value: 1, Usage: "GOPs of a group"},
 			&cli.DurationFlag{Name: "target-latency", Value: 300 * time.Millisecond, Usage: "what the catalog asks players to keep"},
-		}, append(trace.Flags(), trust.Flags()...)...),
+		}, append(append(trace.Flags(), draft.Flag("draft")), trust.Flags()...)...),
 		Action: run,
 	}
 }
@@ -49,6 +50,10 @@ func run(c *cli.Context) error {
 		return err
 	}
 	tlsConf, err := trust.Config(c)
+	if err != nil {
+		return err
+	}
+	versions, err := draft.Versions(c, "draft")
 	if err != nil {
 		return err
 	}
@@ -64,7 +69,7 @@ func run(c *cli.Context) error {
 	defer closeSource()
 	url := c.Args().First()
 	log := app.Logger(c)
-	dialer := &transport.Dialer{TLSConfig: tlsConf, Config: &transport.Config{Logger: log, Tracer: traces.Trace}}
+	dialer := &transport.Dialer{TLSConfig: tlsConf, Config: &transport.Config{Versions: versions, Logger: log, Tracer: traces.Trace}}
 	cfg := pub.PublisherConfig{
 		Namespace: ns,
 		Source:    source,

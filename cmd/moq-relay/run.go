@@ -15,6 +15,7 @@ import (
 
 	"github.com/tributary-live/tributary/internal/app"
 	"github.com/tributary-live/tributary/internal/devcert"
+	"github.com/tributary-live/tributary/internal/draft"
 	"github.com/tributary-live/tributary/internal/site"
 	"github.com/tributary-live/tributary/internal/trace"
 	"github.com/tributary-live/tributary/internal/trust"
@@ -46,7 +47,7 @@ func newApp() *cli.App {
 			&cli.BoolFlag{Name: "strict-malformed", Usage: "end a track for everybody when two publishers contradict each other, as the letter of the draft has it, and not cut off the later one"},
 			&cli.DurationFlag{Name: "linger", Value: 5 * time.Second, Usage: "keep a track this long without subscribers, and subscribers without a publisher"},
 			&cli.DurationFlag{Name: "drain", Value: 2 * time.Second, Usage: "on SIGTERM, give sessions this long to go elsewhere"},
-		}, append(trace.Flags(), trust.Flags()...)...),
+		}, append(append(trace.Flags(), draft.Flag("upstream-draft")), trust.Flags()...)...),
 		Action: func(c *cli.Context) error { return run(c) },
 	}
 }
@@ -82,7 +83,11 @@ func run(c *cli.Context) error {
 	}
 	defer traces.Close()
 	config := &transport.Config{Logger: log, Tracer: traces.Trace, Limits: transport.Limits{MaxRequests: maxRequests}}
-	dialConfig := &transport.Config{Logger: log, Tracer: traces.Trace}
+	upstream, err := draft.Versions(c, "upstream-draft")
+	if err != nil {
+		return err
+	}
+	dialConfig := &transport.Config{Versions: upstream, Logger: log, Tracer: traces.Trace}
 	if node != "" {
 		dialConfig.Options = moqt.Properties{{Type: relay.OptionNode, Bytes: []byte(node)}}
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/tributary-live/tributary/internal/app"
+	"github.com/tributary-live/tributary/internal/draft"
 	"github.com/tributary-live/tributary/internal/trace"
 	"github.com/tributary-live/tributary/internal/trust"
 	"github.com/tributary-live/tributary/sub"
@@ -29,6 +30,8 @@ func newApp() *cli.App {
 		ArgsUsage: "URL",
 		Description: "URL is that of the relay, moqt://host:port or https://host:port. What is received goes to stdout:\n\n" +
 			"   moq-sub --name room/camera moqt://relay.example:4443 | ffplay -\n\n" +
+			"or, with the broadcast in the URL (and a track other than catalog for that alone):\n\n" +
+			"   moq-sub \"moqt://relay.example:4443/#msf:room-camera--catalog\" | ffplay -\n\n" +
 			"A broadcast that begins while moq-sub waits for it is received from its first frame on, one that runs already\n" +
 			"from its newest group. A publisher that is gone for a few seconds is waited for; if it stays away, moq-sub ends with an error.",
 		Version: app.Version(),
@@ -40,14 +43,21 @@ func newApp() *cli.App {
 			&cli.Uint64Flag{Name: "back", Usage: "begin this many groups before the newest, as far as they are held"},
 			&cli.DurationFlag{Name: "wait", Value: 30 * time.Second, Usage: "wait this long for the broadcast to begin"},
 			&cli.DurationFlag{Name: "duration", Usage: "end after this time; if absent, with the broadcast"},
-		}, append(trace.Flags(), trust.Flags()...)...),
+		}, append(append(trace.Flags(), draft.Flag("draft")), trust.Flags()...)...),
 		Action: run,
 	}
 }
 
 func run(c *cli.Context) error {
+	uri, err := transport.ParseURI(c.Args().First())
+	if err != nil {
+		return app.Usagef("%w", err)
+	}
+	if uri.Track.Namespace.Len() > 0 && !c.IsSet("name") && !c.IsSet("list") {
+		return receiveFrom(c, receive, uri.Track.Namespace, uri)
+	}
 	if c.IsSet("name") == c.IsSet("list") {
-		return app.Usagef("give either --name NAME or --list PREFIX")
+		return app.Usagef("give either --name NAME or --list PREFIX, or a URL that ends with #msf:room-camera--catalog")
 	}
 	do := receive
 	flag := "name"
@@ -61,7 +71,16 @@ func run(c *cli.Context) error {
 	if ns.Len() == 0 && flag == "name" {
 		return app.Usagef("--name %q has no field", c.String(flag))
 	}
+	return receiveFrom(c, do, ns, uri)
+}
+
+// receiveFrom dials what uri names and has do talk to it about ns.
+func receiveFrom(c *cli.Context, do func(context.Context, *cli.Context, *transport.Session, moqt.Namespace, io.Writer) error, ns moqt.Namespace, uri transport.URI) error {
 	tlsConf, err := trust.Config(c)
+	if err != nil {
+		return err
+	}
+	versions, err := draft.Versions(c, "draft")
 	if err != nil {
 		return err
 	}
@@ -73,13 +92,16 @@ func run(c *cli.Context) error {
 	// A reader of stdout that leaves makes writes fail, and the session is closed
 	// as at any other end.
 	signal.Ignore(syscall.SIGPIPE)
-	ctx, url := c.Context, c.Args().First()
+	ctx, url := c.Context, uri.Server
+	if uri.Token != nil {
+		ctx = transport.WithTokens(ctx, transport.Token{Type: tokenC4M, Value: uri.Token})
+	}
 	if d := c.Duration("duration"); d > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, d, errEnough)
 		defer cancel()
 	}
-	dialer := &transport.Dialer{TLSConfig: tlsConf, Config: &transport.Config{Logger: app.Logger(c), Tracer: traces.Trace}}
+	dialer := &transport.Dialer{TLSConfig: tlsConf, Config: &transport.Config{Versions: versions, Logger: app.Logger(c), Tracer: traces.Trace}}
 	sess, err := dialer.Dial(ctx, url)
 	if err != nil {
 		return trust.Explain(err, url)
@@ -92,12 +114,23 @@ func run(c *cli.Context) error {
 	return err
 }
 
+const (
+	// tokenC4M is the type of a token that a URL's c4m parameter holds.
+	tokenC4M = 1
+	// catalogTrack is the track that stands for the whole broadcast in a URL.
+	catalogTrack = "catalog"
+)
+
 var errEnough = errors.New("the time is over")
 
 // receive writes the broadcast ns to out. Each chunk, or line, is one Write, so
 // who plays from the pipe plays live.
 func receive(ctx context.Context, c *cli.Context, sess *transport.Session, ns moqt.Namespace, out io.Writer) error {
-	b, err := sub.Open(ctx, sess, sub.Config{Namespace: ns, Tracks: c.StringSlice("track"), Back: c.Uint64("back"),
+	tracks := c.StringSlice("track")
+	if uri, err := transport.ParseURI(c.Args().First()); err == nil && len(tracks) == 0 && uri.Track.Name != "" && uri.Track.Name != catalogTrack {
+		tracks = []string{uri.Track.Name}
+	}
+	b, err := sub.Open(ctx, sess, sub.Config{Namespace: ns, Tracks: tracks, Back: c.Uint64("back"),
 		Wait: c.Duration("wait"), Logger: app.Logger(c)})
 	if err != nil {
 		return err

@@ -15,7 +15,7 @@ transport/transporttest   : transport transport/moqt internal/netsim |
 transport/bond            : transport transport/moqt transport/wire | transport/transporttest internal/netsim
 
 relay/cache               : transport/moqt |
-relay                     : transport transport/moqt transport/bond relay/cache api internal/live internal/prefix internal/tasks client_golang time | transport/transporttest internal/netsim
+relay                     : transport transport/moqt transport/bond relay/cache api internal/live internal/prefix internal/tasks client_golang time | transport/transporttest transport/wire internal/netsim
 
 pub/fmp4                  : mp4ff |
 pub/catalog               : |
@@ -39,18 +39,19 @@ internal/netsim           : | quic-go
 internal/prefix           : transport/moqt |
 internal/site             : |
 internal/tasks            : |
+internal/draft            : internal/app transport transport/moqt cli |
 internal/trace            : internal/app transport/qlog cli client_golang |
 internal/trust            : internal/app quic-go cli | internal/devcert
 
 cmd/moq                   : internal/app |
 cmd/moq-api               : api api/redisstore internal/app internal/metrics cli client_golang | miniredis transport/moqt
 cmd/moq-bench             : bench bench/figures internal/app internal/trust transport transport/moqt cli |
-cmd/moq-clock             : clock transport transport/moqt internal/app internal/trace internal/trust cli | internal/devcert
+cmd/moq-clock             : clock transport transport/moqt internal/app internal/draft internal/trace internal/trust cli | internal/devcert
 cmd/moq-dir               : dir transport transport/moqt internal/app internal/devcert internal/metrics internal/trace quic-go cli client_golang | internal/trust
 cmd/moq-interop-client    : interop transport/moqt transport/wire internal/app internal/trace internal/trust cli | internal/devcert relay transport
-cmd/moq-pub               : pub pub/clip pub/fmp4 transport transport/moqt internal/app internal/trace internal/trust cli | internal/devcert
-cmd/moq-relay             : relay relay/cache api transport transport/moqt web internal/app internal/devcert internal/metrics internal/site internal/trace internal/trust cli client_golang | internal/netsim
-cmd/moq-sub               : sub transport transport/moqt internal/app internal/trace internal/trust cli | internal/devcert
+cmd/moq-pub               : pub pub/clip pub/fmp4 transport transport/moqt internal/app internal/draft internal/trace internal/trust cli | internal/devcert
+cmd/moq-relay             : relay relay/cache api transport transport/moqt web internal/app internal/devcert internal/draft internal/metrics internal/site internal/trace internal/trust cli client_golang | internal/netsim
+cmd/moq-sub               : sub transport transport/moqt internal/app internal/draft internal/trace internal/trust cli | internal/devcert
 
 bench                     : transport transport/moqt internal/netsim internal/devcert quic-go sys | transport/transporttest
 bench/figures             : |
