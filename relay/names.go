@@ -32,14 +32,14 @@ func (p *peer) serveAnnounce(req *transport.AnnounceRequest) {
 		return
 	}
 	defer p.names.Add(-1)
+	a := &announcement{p: p, ns: req.Namespace, req: req}
+	r.addName(a) // before the answer: whoever hears of that finds the tracks
+	defer r.removeName(a)
 	if err := req.Accept(); err != nil {
 		return
 	}
-	a := &announcement{p: p, ns: req.Namespace, req: req}
-	r.addName(a)
 	p.log.Info("namespace announced", "ns", a.ns)
 	<-req.Context().Done()
-	r.removeName(a)
 	p.log.Info("namespace withdrawn", "ns", a.ns)
 }
 

@@ -76,7 +76,7 @@ const publishTimeout = 10 * time.Second
 // offered is told as skipped, so that it can be subscribed to. ("Publisher
 // Interactions", "PUBLISH_SKIPPED")
 func (t *track) publishTo(in *interest) {
-	if t.isOver() || t.subscribedBy(in.p) {
+	if !t.awaitLive(in.req.Context()) || t.subscribedBy(in.p) {
 		return
 	}
 	if int(in.p.subs.Add(1)) > t.r.cfg.MaxSubscriptions {
@@ -113,10 +113,22 @@ func (t *track) publishTo(in *interest) {
 	k.serve(in.p.ctx, w)
 }
 
-func (t *track) isOver() bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.over
+// awaitLive waits until a publisher's answer or offer has told what the track
+// is, and reports whether one has.
+func (t *track) awaitLive(ctx context.Context) bool {
+	for {
+		t.mu.Lock()
+		live, over, idle, changed := t.live, t.over, t.pending == 0, t.changed
+		t.mu.Unlock()
+		if live || over || idle {
+			return live && !over
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return false
+		}
+	}
 }
 
 func (t *track) newSink(p *peer, forward bool) *sink {
