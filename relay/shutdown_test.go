@@ -101,5 +101,6 @@ func TestRelayLeavesWhoGoesAway(t *testing.T) {
 		if n := dialled.Load(); n != 2 {
 			t.Errorf("%d sessions were dialled, want a new one after GOAWAY", n)
 		}
+		near.Close() // before the test's context ends, with which nobody can be dialled
 	})
 }
