@@ -359,6 +359,13 @@ func (w *SubgroupWriter) finish(why error) (st SendStream, ok bool) {
 	w.end = why
 	st = w.st
 	delete(t.open, w)
+	if t.empty != nil && len(t.open) == 0 {
+		select {
+		case <-t.empty:
+		default:
+			close(t.empty)
+		}
+	}
 	if why == errTimedOut {
 		t.timedOut.add(subgroupID{w.header.Group, w.header.ID})
 	}

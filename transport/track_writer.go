@@ -84,6 +84,7 @@ type TrackWriter struct {
 	streams  uint64 // opened
 	open     map[*SubgroupWriter]struct{}
 	timedOut timedOut
+	empty    chan struct{} // closed when no subgroup is open; nil if nobody waits
 	closed   bool
 
 	established bool // guarded by s.mu: SUBSCRIBE_OK was sent, or PUBLISH_OK received
