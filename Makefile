@@ -33,6 +33,9 @@ web: ## player: type check and unit tests (needs node and npm)
 e2e: build ## whole cluster in real processes: ffmpeg, Redis and Chromium
 	$(GO) test -count=1 -timeout 10m ./e2e/...
 
+drills: build ## what a playing page survives: the publisher and each relay stopped and killed under it
+	cd web && npm install --no-audit --no-fund --silent && MOQ_DRILLS=1 node --test e2e/live.e2e.js
+
 interop: build ## other people's software against ours
 	$(GO) test -count=1 -timeout 5m ./interop/...
 
