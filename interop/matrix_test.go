@@ -17,19 +17,7 @@ import (
 	"github.com/tributary-live/tributary/transport"
 	"github.com/tributary-live/tributary/transport/moqt"
 	"github.com/tributary-live/tributary/transport/transporttest"
-	"github.com/tributary-live/tributary/transport/wire"
 )
-
-// spoken returns the drafts that sessions can have, oldest first.
-func spoken() []moqt.Version {
-	var list []moqt.Version
-	for v := moqt.Version(0); v < 64; v++ {
-		if _, ok := wire.ProfileFor(v); ok {
-			list = append(list, v)
-		}
-	}
-	return list
-}
 
 // relayUnderTest runs our relay with all drafts for a test in a bubble, and
 // returns what a client needs of it but the URL's scheme.
@@ -38,7 +26,7 @@ func relayUnderTest(t *testing.T) (addr string, c Config, srv *transport.Server)
 	link := netsim.New(t).Link(netsim.Delay(2 * time.Millisecond))
 	serverTLS, clientTLS := transporttest.TLS(t)
 	r := relay.New(relay.Config{})
-	srv = &transport.Server{TLSConfig: serverTLS, Handler: r, Config: transport.Config{Versions: spoken()}}
+	srv = &transport.Server{TLSConfig: serverTLS, Handler: r}
 	pc := link.Network().Listen()
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(t.Context(), pc) }()
@@ -56,7 +44,7 @@ var schemes = []string{"moqt", "https"}
 // TestMatrix runs all cases against our relay, which offers all drafts, by a
 // client that offers one, over raw QUIC and over WebTransport.
 func TestMatrix(t *testing.T) {
-	for _, v := range spoken() {
+	for _, v := range transport.Versions() {
 		for _, scheme := range schemes {
 			t.Run(v.ALPN()+"/"+scheme, func(t *testing.T) {
 				runCases(t, scheme, v, v)
@@ -68,8 +56,8 @@ func TestMatrix(t *testing.T) {
 // TestTranslation has publishers of one draft and subscribers of another at one
 // relay.
 func TestTranslation(t *testing.T) {
-	for _, pub := range spoken() {
-		for _, sub := range spoken() {
+	for _, pub := range transport.Versions() {
+		for _, sub := range transport.Versions() {
 			if pub != sub {
 				t.Run(fmt.Sprintf("%d to %d", pub, sub), func(t *testing.T) { runCases(t, "moqt", pub, sub) })
 			}
@@ -130,7 +118,7 @@ func mayLack(name string, pub, sub moqt.Version) bool {
 
 // TestGoawayOfRelay shuts the relay down, which asks every session to go.
 func TestGoawayOfRelay(t *testing.T) {
-	for _, v := range spoken() {
+	for _, v := range transport.Versions() {
 		for _, scheme := range schemes {
 			t.Run(v.ALPN()+"/"+scheme, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {

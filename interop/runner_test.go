@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/tributary-live/tributary/transport"
 )
 
 // TestRunner starts relay and client as the MoQT interop runner does: by
@@ -82,7 +84,7 @@ func TestRegistration(t *testing.T) {
 		t.Fatal(err)
 	}
 	e := entries["tributary"]
-	for _, v := range spoken() {
+	for _, v := range transport.Versions() {
 		if !slices.Contains(e.Drafts, v.String()) {
 			t.Errorf("draft_versions = %q, want %v among them", e.Drafts, v)
 		}
