@@ -189,9 +189,10 @@ func (c *webTransportConn) Stats() ConnStats         { return quicStats(c.conn) 
 func (c *webTransportConn) QlogTrace() qlogwriter.Trace { return c.conn.QlogTrace() }
 
 // end makes err the reason of the session's end, if it is the first, and resets
-// the streams this end has opened.
+// the streams this end has opened. The streams go first: whoever sees the session
+// end cancels them, which the peer must not take for the end of those alone.
 func (c *webTransportConn) end(err error) {
-	c.cancel(err)
+	defer c.cancel(err)
 	c.mu.Lock()
 	c.over = true
 	own := c.own
