@@ -28,6 +28,7 @@ before(async () => {
 });
 
 after(async () => {
+  if (process.env.MOQ_LOGS) console.log(browser.logs.join('\n'), cluster.relays.map((r) => r.program.log).join('\n----\n'));
   await browser?.close();
   await cluster?.stop();
 });
@@ -54,6 +55,7 @@ test('it plays video and sound', { skip, timeout: 60_000 }, async () => {
   await page.click('video'); // sound may play after a gesture only
   await page.evaluate(async () => {
     shaka.polyfill.installAll();
+    shaka.log?.setLevel(shaka.log.Level.DEBUG);
     globalThis.errors = [];
     const player = new shaka.Player();
     globalThis.player = player;
@@ -65,7 +67,11 @@ test('it plays video and sound', { skip, timeout: 60_000 }, async () => {
     });
     const video = document.querySelector('video');
     await player.attach(video);
-    await player.load(`https://${location.host}/`, null, 'application/msf');
+    try {
+      await player.load(`https://${location.host}/`, null, 'application/msf');
+    } catch (err) {
+      throw new Error(`Shaka Player: error ${err.code}: ${err.message} ${JSON.stringify(err.data)}`);
+    }
     await video.play();
   });
   await page.waitForFunction(() => document.querySelector('video').currentTime > 0 && document.querySelector('video').readyState >= 3, null, { timeout: 20_000 });

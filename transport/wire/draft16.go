@@ -65,6 +65,7 @@ var draft16 = Profile{
 	quicVarints:       true,
 	controlMux:        true,
 	pairs:             true,
+	orderZero:         true,
 	timeoutNotZero:    true,
 	namespaceNotEmpty: true,
 	filterForm:        filterTaggedGroup,

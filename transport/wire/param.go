@@ -93,6 +93,9 @@ func (d *decoder) param(spec *paramSpec, params *Params) {
 		*f = Some(v == 1)
 	case *Opt[moqt.GroupOrder]:
 		v := moqt.GroupOrder(d.uint8("GROUP_ORDER"))
+		if v == moqt.OrderDefault && d.p.orderZero {
+			return
+		}
 		if d.err == nil && v != moqt.Ascending && v != moqt.Descending {
 			d.fail(violation("GROUP_ORDER", "%d", v))
 		}

@@ -21,6 +21,9 @@ type Profile struct {
 	// an integer, a Location is behind a length, and what does not belong into a
 	// message is skipped.
 	pairs bool
+	// orderZero says that a GROUP_ORDER of 0 leaves it to the publisher: the text
+	// contradicts itself here, and Shaka Player sends it.
+	orderZero bool
 	// timeoutNotZero says that a delivery timeout of 0 is a violation.
 	timeoutNotZero bool
 	// namespaceNotEmpty says that the namespace of a track has at least one field.
