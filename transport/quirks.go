@@ -13,10 +13,16 @@ type quirks struct {
 	// it is until draft-16, and gives up the request over one without. Later releases under
 	// the same name read it right, so it is left out, which both understand.
 	noLargest bool
+	// noProperties: on draft-16 it takes the track properties of SUBSCRIBE_OK for
+	// the next message, and hears nothing more.
+	noProperties bool
 }
 
 func quirksOf(implementation string) quirks {
-	return quirks{noLargest: strings.HasPrefix(implementation, "moq-lite-")}
+	return quirks{
+		noLargest:    strings.HasPrefix(implementation, "moq-lite-"),
+		noProperties: strings.HasPrefix(implementation, "ShakaPlayer/"),
+	}
 }
 
 // largest is the LARGEST_OBJECT parameter for the peer.
@@ -25,4 +31,12 @@ func (s *Session) largest(l moqt.Location) wire.Opt[moqt.Location] {
 		return wire.Opt[moqt.Location]{}
 	}
 	return wire.Some(l)
+}
+
+// properties are the track properties in a SUBSCRIBE_OK to the peer.
+func (s *Session) properties(p moqt.Properties) moqt.Properties {
+	if s.mux != nil && quirksOf(s.peerSetup.Implementation).noProperties {
+		return nil
+	}
+	return p
 }

@@ -107,7 +107,7 @@ func (r *SubscribeRequest) RejectRetry(code moqt.RequestCode, reason string, ret
 func (r *SubscribeRequest) Accept(o *PublishOptions) (*TrackWriter, error) {
 	t, s := r.t, r.s
 	fresh := s.newTrackWriter(r.rs, t.name, o)
-	ok := &wire.SubscribeOK{Properties: fresh.opts.Properties}
+	ok := &wire.SubscribeOK{Properties: s.properties(fresh.opts.Properties)}
 	if !r.p.IncludeProperties.Or(true) {
 		ok.Properties = nil
 	}

@@ -1,5 +1,8 @@
-// Shaka Player 5.2.12 (its experimental build, draft-16) plays video and sound of
-// a broadcast that is published at one relay from the other.
+// Shaka Player 5.2.12 (its experimental build, which speaks draft-16) plays video
+// and sound of a broadcast from another relay than that at which it is published.
+//
+// It subscribes to the catalog with the Largest Object filter and gives up after
+// 10 s, so a publisher has to repeat it.
 
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
@@ -24,11 +27,10 @@ before(async () => {
   const { page } = browser;
   await openDocument(page, cluster.relays[1].page);
   await page.setContent('<!doctype html><video width="640" height="360" controls></video>');
-  await page.addScriptTag({ url: '/interop/node_modules/shaka-player/dist/shaka-player.experimental.debug.js' });
+  await page.addScriptTag({ url: '/interop/node_modules/shaka-player/dist/shaka-player.experimental.js' });
 });
 
 after(async () => {
-  if (process.env.MOQ_LOGS) console.log(browser.logs.join('\n'), cluster.relays.map((r) => r.program.log).join('\n----\n'));
   await browser?.close();
   await cluster?.stop();
 });
@@ -55,13 +57,11 @@ test('it plays video and sound', { skip, timeout: 60_000 }, async () => {
   await page.click('video'); // sound may play after a gesture only
   await page.evaluate(async () => {
     shaka.polyfill.installAll();
-    shaka.log?.setLevel(shaka.log.Level.DEBUG);
     globalThis.errors = [];
     const player = new shaka.Player();
     globalThis.player = player;
     player.addEventListener('error', (e) => errors.push(`${e.detail.code} ${e.detail.message}`));
     player.configure('manifest.msf', {
-      version: shaka.config.MsfVersion.DRAFT_16,
       namespaces: ['demo'],
       fingerprintUri: new URL('/certificate.sha256', location.href).href,
     });
@@ -83,7 +83,7 @@ test('it plays video and sound', { skip, timeout: 60_000 }, async () => {
   if (process.env.MOQ_SCREENSHOT) await page.screenshot({ path: process.env.MOQ_SCREENSHOT });
   const report = JSON.stringify({ before, played, seconds });
   assert.ok(played.frames - before.frames > 60, `video frames: ${report}`);
-  assert.ok(played.audioBytes - before.audioBytes > 10_000, `bytes of sound: ${report}`);
+  assert.ok(played.audioBytes - before.audioBytes > 5_000, `bytes of sound: ${report}`);
   assert.ok(seconds < 8, `5 s of the broadcast took longer: ${report}`);
   assert.ok(played.width > 0 && !played.paused, report);
   assert.deepEqual([played.error, played.errors], [null, []]);
