@@ -52,6 +52,9 @@ func (s *Session) newStreamLane(st Stream, ours bool) *streamLane {
 }
 
 func (l *streamLane) read(on wire.On) (wire.Message, error) {
+	if on.Request != wire.KindNone { // the first message may be there before SETUP
+		on.LongLocation = quirksOf(l.s.peerSetup.Implementation).longLargest
+	}
 	m, err := l.s.profile.ReadMessage(l.r, on)
 	switch {
 	case isTimeout(err):

@@ -62,11 +62,21 @@ func (p *Profile) readBody(r *Reader, c *messageCodec, on On) (Message, error) {
 	if err != nil {
 		return nil, inside(c.kind.String(), err)
 	}
-	d := decoder{p: p, on: on, b: body}
-	m := c.decode(&d)
+	m, err := decoder{p: p, on: on, b: body}.message(c)
+	if err != nil && on.LongLocation {
+		if long, lerr := (decoder{p: p, on: on, b: body, longLocation: true}).message(c); lerr == nil {
+			m, err = long, nil
+		}
+	}
 	r.pos += size
 	r.message = size
 	r.shrink()
+	return m, err
+}
+
+// message decodes a whole body of type c.
+func (d decoder) message(c *messageCodec) (Message, error) {
+	m := c.decode(&d)
 	if d.err == nil && len(d.b) > 0 {
 		d.fail(violation("Message Length", "%d bytes too many", len(d.b)))
 	}

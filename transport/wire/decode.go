@@ -14,6 +14,8 @@ type decoder struct {
 	on  On
 	b   []byte // the rest; fields that alias it are copied before they leave
 	err error
+	// longLocation says that a Location parameter is behind a length in any draft.
+	longLocation bool
 }
 
 func (d *decoder) fail(err error) {

@@ -359,3 +359,34 @@ func unhex(t testing.TB, s string) []byte {
 	}
 	return b
 }
+
+// A peer that puts a length before LARGEST_OBJECT is understood where that is
+// expected of it, and so is one that does not.
+func TestLongLocation(t *testing.T) {
+	want := &SubscribeOK{Alias: 9, Params: Params{Largest: Some(moqt.Location{Group: 5, Object: 6})},
+		Properties: moqt.Properties{{Type: moqt.PropDefaultGroupOrder, Value: 1}}}
+	for _, tt := range []struct {
+		name, hex string
+		long, ok  bool
+	}{
+		{"right", "0400070901090506" + "2201", false, true},
+		{"right, expected long", "0400070901090506" + "2201", true, true},
+		{"long", "040008090109020506" + "2201", false, false},
+		{"long, expected", "040008090109020506" + "2201", true, true},
+		{"too long", "040008090109030506" + "2201", true, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			b, err := hex.DecodeString(tt.hex)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p, _ := ProfileFor(moqt.Draft20)
+			on := onSubscribe
+			on.LongLocation = tt.long
+			m, err := p.ReadMessage(NewReader(bytes.NewReader(b)), on)
+			if tt.ok != (err == nil) || tt.ok && !reflect.DeepEqual(m, Message(want)) {
+				t.Errorf("ReadMessage() = %+v, %v, want it read: %v", m, err, tt.ok)
+			}
+		})
+	}
+}

@@ -130,7 +130,7 @@ func (d *decoder) uint8(field string) uint8 {
 
 func (d *decoder) locationParam() moqt.Location {
 	const field = "LARGEST_OBJECT"
-	if !d.p.pairs {
+	if !d.p.pairs && !d.longLocation {
 		return d.location(field)
 	}
 	in := decoder{p: d.p, b: d.bytes(field, maxMessageSize)}

@@ -13,6 +13,9 @@ type On struct {
 	// Request while that waits for its first answer, KindRequestUpdate after.
 	// KindNone is for the side that opened the stream and has nothing to answer.
 	Answers Kind
+	// LongLocation says that the peer may write LARGEST_OBJECT as draft-16 has it,
+	// with a length before it. A message that cannot be read otherwise is read so.
+	LongLocation bool
 }
 
 // admits reports whether a message of kind k may be read there.
