@@ -62,13 +62,6 @@ func need(t *testing.T, programs ...string) {
 	}
 }
 
-// newRelay starts a relay and returns where it is.
-func newRelay(t *testing.T) (addr string) {
-	t.Helper()
-	relay := exec.Command(filepath.Join(bin, "moq-relay"), "--dev", "--bind", "127.0.0.1:0", "--admin", "")
-	return start(t, `msg="relay ready" addr=(\S+)`, relay)
-}
-
 // start runs a command until the test ends, and returns the first submatch of
 // the first line of its log that matches.
 func start(t *testing.T, ready string, cmd *exec.Cmd) string {

@@ -13,7 +13,7 @@ import { openDocument } from '../modules.js';
 const skip = !existsSync(process.env.CHROMIUM ?? '/usr/bin/chromium') && 'no Chromium';
 
 /** The drafts, each with a session to either relay: sessions[draft][relay]. */
-const DRAFTS = (process.env.MOQ_DRAFTS ?? '18').split(' ').map(Number);
+const DRAFTS = (process.env.MOQ_DRAFTS ?? '16 18 19 20').split(' ').map(Number);
 
 /** @type {import('../../web/e2e/cluster.js').Cluster} */
 let cluster;
@@ -150,5 +150,8 @@ test('the sessions are still there', { skip }, async () => {
     return Promise.race([...sessions[draft].map((s) => s.closed.then(() => true)), late]);
   });
   for (const draft of DRAFTS) assert.equal(closed[draft], false, `draft ${draft}`);
-  assert.deepEqual(browser.logs.filter((l) => l.startsWith('pageerror')), []);
+  // What it says of the running group where there is no FIRST_OBJECT to see it by,
+  // and of streams that the relay resets because it has unsubscribed.
+  const expected = /^pageerror: (Error: object IDs must start at 0 and increment by 1, got a delta of \d+|RemoteError: remote error: 1)\n/;
+  assert.deepEqual(browser.logs.filter((l) => l.startsWith('pageerror') && !expected.test(l)), []);
 });

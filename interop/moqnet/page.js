@@ -33,22 +33,34 @@ export async function readCatalog(broadcast) {
   return JSON.parse(new TextDecoder().decode(frame.payload));
 }
 
-/** @returns the next groups of a track, each with the SHA-256 of its frames */
+/**
+ * @returns the next groups of a track, each with the SHA-256 of its frames. The
+ * running group is passed over: @moq/net drops a stream without FIRST_OBJECT, and
+ * gives up a group that does not begin with object 0 where there is no such bit.
+ */
 export async function readGroups(broadcast, name, count) {
   const track = broadcast.subscribe(name);
   const groups = [];
-  while (groups.length < count) {
+  for (let first = true; groups.length < count; first = false) {
     const group = await track.recvGroup();
     if (!group) throw new Error(`the track ended after ${groups.length} groups`);
-    const hashes = [];
-    for (let frame = await group.readFrameSequence(); frame; frame = await group.readFrameSequence()) {
-      if (frame.sequence !== hashes.length) throw new Error(`frame ${frame.sequence} after ${hashes.length} of group ${group.sequence}`);
-      hashes.push(await sha256(frame.payload));
+    try {
+      groups.push({ group: group.sequence, hashes: await hashFrames(group) });
+    } catch (err) {
+      if (!first) throw err;
     }
-    groups.push({ group: group.sequence, hashes });
   }
   track.close();
   return groups;
+}
+
+async function hashFrames(group) {
+  const hashes = [];
+  for (let frame = await group.readFrameSequence(); frame; frame = await group.readFrameSequence()) {
+    if (frame.sequence !== hashes.length) throw new Error(`frame ${frame.sequence} after ${hashes.length} of group ${group.sequence}`);
+    hashes.push(await sha256(frame.payload));
+  }
+  return hashes;
 }
 
 async function sha256(bytes) {
