@@ -52,4 +52,4 @@ fuzz: ## each fuzz target for FUZZTIME
 	@dev/fuzz $(FUZZTIME)
 
 clean: ## remove what make built
-	rm -rf $(BIN) web/node_modules
+	rm -rf $(BIN) web/node_modules interop/node_modules
