@@ -218,8 +218,9 @@ func TestFailures(t *testing.T) {
 			answerWith(func(r transport.Request) { r.Reject(moqt.RequestUnauthorized, "no") })},
 		{"no answer", "announce-only", "REQUEST_OK to PUBLISH_NAMESPACE", "timeout",
 			answerWith(func(transport.Request) {})},
-		{"closed", "announce-only", "connection and SETUP of the client", "session closed by the relay with UNAUTHORIZED: who are you?",
+		{"closed", "announce-only", "REQUEST_OK to PUBLISH_NAMESPACE", "session closed by the relay with UNAUTHORIZED: who are you?",
 			func(ctx context.Context, s *transport.Session) error {
+				s.Accept(ctx)
 				return s.CloseWithError(moqt.SessionUnauthorized, "who are you?")
 			}},
 		{"success", "subscribe-error", "REQUEST_ERROR to SUBSCRIBE to a track that nobody has", "success",
