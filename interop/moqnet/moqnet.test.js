@@ -127,7 +127,9 @@ test('what it publishes anew is the same to moq-sub', { skip, timeout: 60_000 },
     DRAFTS.map(async (draft) => {
       const again = await follow(1, `again-${draft}`);
       const at = Number((await again.says(/^\{"track":"video","group":(\d+)/))[1]);
-      for (const sub of [again, demo]) await sub.says(new RegExp(`"group":${at + 4},`));
+      for (const sub of [again, demo]) {
+        for (const track of ['video', 'audio']) await sub.says(new RegExp(`"track":"${track}","group":${at + 4},`));
+      }
       const [copies, sent] = [again, demo].map(objectsOf);
       let compared = 0;
       for (const [id, hash] of copies) {
