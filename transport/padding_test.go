@@ -128,7 +128,9 @@ func TestGreaseInCodes(t *testing.T) {
 		if _, err := r.AcceptSubgroup(t.Context()); !errors.Is(err, &transport.TrackDone{Code: unknown}) {
 			t.Errorf("the track ended with %v, want code 0x%x", err, unknown)
 		}
-		wait := async(func() (*transport.TrackReader, error) { return c.Subscribe(t.Context(), moqt.NS("grease").Track("x"), nil) })
+		wait := async(func() (*transport.TrackReader, error) {
+			return c.Subscribe(t.Context(), moqt.NS("grease").Track("x"), nil)
+		})
 		accept[*transport.SubscribeRequest](t, s).Reject(unknown, "grease")
 		_, err := wait()
 		wantRequest(t, "Subscribe()", err, unknown)
