@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -107,7 +108,7 @@ func writeUrgent(w io.Writer, way string, c UrgentConfig, ages []time.Duration) 
 
 // run has every way send once, together.
 func (c *UrgentConfig) run(ctx context.Context, ways []string) (map[string][]time.Duration, error) {
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithTimeoutCause(ctx, 2*(c.WarmUp+c.Duration)+time.Minute, errors.New("urgent objects did not get away in twice the time"))
 	defer cancel()
 	count := max(1, int(c.Duration/c.Interval))
 	ages := make([][]time.Duration, len(ways))
@@ -178,7 +179,7 @@ func (c *UrgentConfig) measure(ctx context.Context, way string, count int, offse
 	case <-late.C:
 		return nil, fmt.Errorf("%d of %d urgent objects did not come", t.lost(), count)
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return nil, context.Cause(ctx)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -91,6 +91,7 @@ func receiveBare(ctx context.Context, f *bareFeed, size int, t *tally) {
 			if _, err := io.ReadFull(st, buf[:size]); err == nil {
 				t.take(buf[:size])
 			}
+			io.Copy(io.Discard, st) // up to the FIN, which may come alone: else the stream stays open
 		})
 	}
 }
