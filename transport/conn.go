@@ -51,8 +51,11 @@ type ConnInfo struct {
 // one leaves it zero.
 type ConnStats struct {
 	RTT, MinRTT              time.Duration // smoothed, and the least seen
+	Deviation                time.Duration // mean deviation of the round trip
+	Window                   int64         // bytes that congestion control allows in flight
 	BytesSent, BytesReceived uint64        // UDP payloads
 	BytesLost, PacketsLost   uint64
+	PacketsSent              uint64
 }
 
 // SendStream is the sending half of a stream.

@@ -126,9 +126,9 @@ func (c *quicConn) streamError(err error) error {
 func quicStats(c *quic.Conn) ConnStats {
 	s := c.ConnectionStats()
 	return ConnStats{
-		RTT: s.SmoothedRTT, MinRTT: s.MinRTT,
+		RTT: s.SmoothedRTT, MinRTT: s.MinRTT, Deviation: s.MeanDeviation, Window: int64(s.CongestionWindow),
 		BytesSent: s.BytesSent, BytesReceived: s.BytesReceived,
-		BytesLost: s.BytesLost, PacketsLost: s.PacketsLost,
+		BytesLost: s.BytesLost, PacketsLost: s.PacketsLost, PacketsSent: s.PacketsSent,
 	}
 }
 

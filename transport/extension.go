@@ -36,18 +36,41 @@ func (s *Session) Agreed(option uint64) bool {
 }
 
 // OpenExtensionStream opens a stream of the given type, which belongs to an
-// extension that is agreed on, and writes the type.
+// extension that is agreed on. The type goes out with the first Write, or with
+// Close, so that a small stream is one packet.
 func (s *Session) OpenExtensionStream(ctx context.Context, typ uint64) (SendStream, error) {
 	st, err := s.conn.OpenUniStream(ctx)
 	if err != nil {
 		return nil, s.sessionOr(ctx, err)
 	}
 	st.SetPriority(levelControl, true)
-	if _, err := st.Write(s.profile.AppendStreamType(nil, typ)); err != nil {
-		st.CancelWrite(moqt.StreamInternalError)
-		return nil, s.sessionOr(ctx, err)
+	return &typedStream{st, s.profile.AppendStreamType(nil, typ)}, nil
+}
+
+// typedStream is a stream whose type goes before the first that is written.
+type typedStream struct {
+	SendStream
+	typ []byte // nil once it is sent
+}
+
+func (t *typedStream) Write(p []byte) (int, error) {
+	if t.typ == nil {
+		return t.SendStream.Write(p)
 	}
-	return st, nil
+	first := append(t.typ, p...)
+	head := len(t.typ)
+	t.typ = nil
+	n, err := t.SendStream.Write(first)
+	return max(0, n-head), err
+}
+
+func (t *typedStream) Close() error {
+	if t.typ != nil {
+		if _, err := t.Write(nil); err != nil {
+			return err
+		}
+	}
+	return t.SendStream.Close()
 }
 
 // serveExtension gives a stream of the peer whose type the draft does not have to

@@ -71,9 +71,11 @@ func TestExtensionNotAgreed(t *testing.T) {
 			if client.Agreed(testOption) || server.Agreed(testOption) {
 				t.Errorf("%s: agreed", name)
 			}
-			if _, err := client.OpenExtensionStream(t.Context(), testStream); err != nil {
+			st, err := client.OpenExtensionStream(t.Context(), testStream)
+			if err != nil {
 				t.Fatal(err)
 			}
+			st.Close()
 			wantSession(t, name, done(server.Context()), moqt.SessionProtocolViolation, false)
 		}
 	})

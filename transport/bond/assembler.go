@@ -3,6 +3,7 @@ package bond
 import (
 	"bytes"
 	"errors"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -16,6 +17,11 @@ type Sink interface {
 	// it in its subgroup have been, or are lost. adjacent tells that there was one
 	// and that it is whole. The writer is nil if nobody wants the object.
 	Begin(h *Header, adjacent bool) ObjectWriter
+	// End is called in place of Begin for a header with End, when nothing can come
+	// in its subgroup any more. If h.Last, the group has no object with the id of h
+	// or a higher one; otherwise it may, but the publisher does not send them.
+	// whole tells that none of the objects before was lost.
+	End(h *Header, whole bool)
 }
 
 // ObjectWriter takes the bytes of one object, in order.
@@ -83,6 +89,7 @@ type subgroup struct {
 	begun   bool
 	taken   uint64 // the last object that was, or was given up
 	broken  bool   // that one was given up
+	holed   bool   // one was
 	open    []*part
 	touched time.Time
 }
@@ -97,6 +104,7 @@ type part struct {
 	out    int64 // bytes that the sink has
 	writer ObjectWriter
 	taking bool // the sink was asked
+	told   bool // that it is whole
 }
 
 // run is a contiguous piece, in the chunks it came in.
@@ -138,6 +146,10 @@ func (a *Assembler) Add(h *Header, c Chunk, now time.Time) error {
 	a.held += added
 	a.stats.Bytes += added
 	a.stats.Duplicate += int64(len(c.Bytes)) - added
+	if p.have == p.header.Size && !p.told { // whether or not it can be taken yet
+		p.told = true
+		a.finished(p.header.Object)
+	}
 	a.flush(p, now)
 	for a.held > a.limits.MaxHeld && len(a.order) > 0 {
 		a.giveUp(a.order[0], now)
@@ -179,7 +191,7 @@ func (a *Assembler) part(h *Header, now time.Time) (*part, error) {
 // agrees reports whether two headers describe the same object.
 func (h *Header) agrees(o *Header) bool {
 	return h.Subgroup == o.Subgroup && h.Previous == o.Previous && h.Size == o.Size &&
-		h.Priority == o.Priority && h.Last == o.Last && bytes.Equal(h.Properties, o.Properties)
+		h.Priority == o.Priority && h.Last == o.Last && h.End == o.End && bytes.Equal(h.Properties, o.Properties)
 }
 
 // add puts c in its place and returns how many of its bytes are new.
@@ -272,6 +284,10 @@ func (a *Assembler) flush(p *part, now time.Time) {
 		if !p.taking && !p.follows() {
 			return
 		}
+		if p.header.End {
+			a.end(p, now)
+			return
+		}
 		if !p.taking {
 			p.taking = true
 			p.writer = a.sink.Begin(&p.header, p.sub.begun && !p.sub.broken)
@@ -284,12 +300,27 @@ func (a *Assembler) flush(p *part, now time.Time) {
 			p.writer.Done()
 		}
 		a.stats.Objects++
-		a.done = append(a.done, p.header.Object)
-		if len(a.done) > maxAckDone { // who does not ask has no use for the oldest
-			a.done = slices.Delete(a.done, 0, 1)
-		}
 		a.pass(p, false, now)
 		p = p.sub.next()
+	}
+}
+
+// finished notes that nothing more of o is to be sent.
+func (a *Assembler) finished(o Object) {
+	a.done = append(a.done, o)
+	if len(a.done) > maxAckDone { // who does not ask has no use for the oldest
+		a.done = slices.Delete(a.done, 0, 1)
+	}
+}
+
+// end takes in that p is not an object, but that none follows. What came of any
+// that do is dropped.
+func (a *Assembler) end(p *part, now time.Time) {
+	a.sink.End(&p.header, !p.sub.holed)
+	a.pass(p, false, now)
+	p.sub.taken = math.MaxUint64
+	for len(p.sub.open) > 0 {
+		a.pass(p.sub.open[0], true, now)
 	}
 }
 
@@ -324,7 +355,7 @@ func (a *Assembler) pass(p *part, broken bool, now time.Time) {
 	a.held -= p.have
 	sub := p.sub
 	sub.open = without(sub.open, p)
-	sub.begun, sub.broken, sub.touched = true, broken, now
+	sub.begun, sub.broken, sub.holed, sub.touched = true, broken, sub.holed || broken, now
 	sub.taken = max(sub.taken, p.header.Object.Object)
 }
 

@@ -33,6 +33,10 @@ func (r *record) Begin(h *Header, adjacent bool) ObjectWriter {
 	return o
 }
 
+func (r *record) End(h *Header, whole bool) {
+	r.log = append(r.log, fmt.Sprintf("end %d/%d last %v whole %v", h.Group, h.Object.Object, h.Last, whole))
+}
+
 func (o *recorded) Extend(b []byte) { o.payload = append(o.payload, b...) }
 func (o *recorded) Done()           { o.stop("done") }
 func (o *recorded) Lost()           { o.stop("lost") }
@@ -211,6 +215,44 @@ func TestBeginsInTheMiddle(t *testing.T) {
 	}
 }
 
+// TestEndOfSubgroup tells that nothing follows before all of what came first is
+// there, and sends more all the same.
+func TestEndOfSubgroup(t *testing.T) {
+	for _, last := range []bool{true, false} {
+		sink := &record{}
+		a := NewAssembler(Limits{}, sink)
+		end := head(0, 2, 0)
+		end.End, end.Last = true, last
+		a.Add(head(0, 0, 1), Chunk{Bytes: []byte("0")}, start)
+		a.Add(head(0, 3, 1), Chunk{Bytes: []byte("3")}, start)
+		if err := a.Add(end, Chunk{}, start); err != nil {
+			t.Fatal(err)
+		}
+		if err := a.Add(head(0, 2, 1), Chunk{Bytes: []byte("2")}, start); !isFault(err) {
+			t.Errorf("an object in place of the end: %v, want a violation", err)
+		}
+		a.Add(head(0, 1, 1), Chunk{Bytes: []byte("1")}, start)
+		a.Add(head(0, 4, 1), Chunk{Bytes: []byte("4")}, start)
+		want := []string{"begin 0/0 false", "done 0/0", "begin 0/1 true", "done 0/1", fmt.Sprintf("end 0/2 last %v whole true", last)}
+		if !slices.Equal(sink.log, want) || a.Held() != 0 {
+			t.Errorf("it did %q and holds %d bytes, want %q and none", sink.log, a.Held(), want)
+		}
+		if done := a.TakeDone(); len(done) != 4 {
+			t.Errorf("%v are told done, want 0, 1, 2 and 3", done)
+		}
+	}
+	sink := &record{}
+	a := NewAssembler(Limits{}, sink)
+	end := head(0, 1, 0)
+	end.End = true
+	a.Add(head(0, 0, 2), Chunk{Bytes: []byte("0")}, start)
+	a.Add(end, Chunk{}, start)
+	a.Expire(start.Add(time.Hour))
+	if want := []string{"begin 0/0 false", "lost 0/0", "end 0/1 last false whole false"}; !slices.Equal(sink.log, want) {
+		t.Errorf("it did %q, want %q", sink.log, want)
+	}
+}
+
 // TestHalfObjects sends what a hostile member may: very many objects that never
 // become whole.
 func TestHalfObjects(t *testing.T) {
@@ -253,6 +295,7 @@ func BenchmarkAssembler(b *testing.B) {
 type discard struct{}
 
 func (discard) Begin(*Header, bool) ObjectWriter { return discard{} }
+func (discard) End(*Header, bool)                {}
 func (discard) Extend([]byte)                    {}
 func (discard) Done()                            {}
 func (discard) Lost()                            {}

@@ -22,6 +22,7 @@ const (
 	flagLast
 	flagCopy
 	flagBegins
+	flagEnd
 	flagsKnown = 1<<iota - 1
 )
 
@@ -32,6 +33,7 @@ type Header struct {
 	Previous   uint64 // how far back the object before it in the subgroup is; 0 if it is the first
 	Begins     bool   // no object before it in the subgroup is sent
 	Last       bool   // of its group
+	End        bool   // there is no such object: see [Sink]
 	Copy       bool   // all of the stream is a copy of what went another way
 	Priority   moqt.Priority
 	Size       int64  // of the payload, bytes
@@ -59,6 +61,9 @@ func AppendHeader(b []byte, h *Header) []byte {
 	}
 	if h.Begins {
 		flags |= flagBegins
+	}
+	if h.End {
+		flags |= flagEnd
 	}
 	for _, v := range []uint64{h.Alias, h.Group, h.Subgroup, h.Object.Object, h.Previous} {
 		b = wire.AppendVarint(b, v)
@@ -104,7 +109,7 @@ func NewChunkReader(r io.Reader) (*ChunkReader, error) {
 	}
 	flags := b[0]
 	h.Priority = moqt.Priority(b[1])
-	h.Last, h.Copy, h.Begins = flags&flagLast != 0, flags&flagCopy != 0, flags&flagBegins != 0
+	h.Last, h.Copy, h.Begins, h.End = flags&flagLast != 0, flags&flagCopy != 0, flags&flagBegins != 0, flags&flagEnd != 0
 	size, err := c.int()
 	switch {
 	case err != nil:
@@ -113,6 +118,8 @@ func NewChunkReader(r io.Reader) (*ChunkReader, error) {
 		return nil, violation("flags 0x%x of a chunk stream do not exist", flags)
 	case h.Previous > h.Object.Object:
 		return nil, violation("object %d has none %d before it", h.Object.Object, h.Previous)
+	case h.End && (size > 0 || flags&flagProperties != 0):
+		return nil, violation("the end of a subgroup has bytes or properties")
 	case size > MaxObject:
 		return nil, violation("an object of %d bytes is larger than %d", size, MaxObject)
 	}
@@ -169,20 +176,36 @@ func (c *ChunkReader) Next() (Chunk, error) {
 	return Chunk{seq, int64(off), c.buf}, nil
 }
 
-// int reads an integer. It returns io.EOF only before its first byte.
 func (c *ChunkReader) int() (uint64, error) {
+	v, err := readVarint(c.r)
+	if err == io.ErrUnexpectedEOF {
+		err = cut(err)
+	}
+	return v, err
+}
+
+// readVarint reads an integer. It returns io.EOF only before its first byte.
+func readVarint(r io.Reader) (uint64, error) {
 	var b [9]byte
-	if _, err := io.ReadFull(c.r, b[:1]); err != nil {
+	if _, err := io.ReadFull(r, b[:1]); err != nil {
 		return 0, err
 	}
 	v, n := wire.ParseVarint(b[:1])
 	for have := 1; n == 0; have++ {
-		if _, err := io.ReadFull(c.r, b[have:have+1]); err != nil {
-			return 0, cut(err)
+		if _, err := io.ReadFull(r, b[have:have+1]); err != nil {
+			return 0, inside(err)
 		}
 		v, n = wire.ParseVarint(b[:have+1])
 	}
 	return v, nil
+}
+
+// inside returns err for a place where no stream ends.
+func inside(err error) error {
+	if err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return err
 }
 
 // cut says that a stream which ended well did so at the wrong place.

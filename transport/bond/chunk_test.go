@@ -56,7 +56,9 @@ func TestChunkStreamVector(t *testing.T) {
 
 func TestBadChunkStreams(t *testing.T) {
 	for name, s := range map[string]string{
-		"unknown flag":            "07 00 00 00 00 10 80 05",
+		"unknown flag":            "07 00 00 00 00 20 80 05",
+		"an end with a size":      "07 00 00 02 01 10 80 05",
+		"an end with properties":  "07 00 00 02 01 11 80 00 01 05",
 		"before the first":        "07 00 00 01 02 00 80 05",
 		"an object of 2^64-1":     "07 00 00 00 00 00 80 ffffffffffffffffff",
 		"an object above the cap": "07 00 00 00 00 00 80 e0800001",
@@ -80,6 +82,18 @@ func TestBadChunkStreams(t *testing.T) {
 		if _, _, err := readAll(whole[:n]); ends[n] != (err == nil) || (err != nil && !isFault(err)) {
 			t.Errorf("cut to %d bytes: %v", n, err)
 		}
+	}
+}
+
+func TestEndVector(t *testing.T) {
+	want := unhex(t, "07 09 00 02 01 12 80 00"+"05 00 00")
+	h := Header{Object: Object{Alias: 7, Group: 9, Object: 2}, Previous: 1, Last: true, End: true, Priority: 128}
+	if got := AppendChunk(AppendHeader(nil, &h), &Chunk{Sequence: 5}); !bytes.Equal(got, want) {
+		t.Errorf("it is sent as\n%x, want\n%x", got, want)
+	}
+	read, chunks, err := readAll(want)
+	if err != nil || !reflect.DeepEqual(read, &h) || len(chunks) != 1 {
+		t.Errorf("it is read as %+v, %+v, %v", read, chunks, err)
 	}
 }
 

@@ -3,6 +3,7 @@ package bond
 import (
 	"encoding/binary"
 	"fmt"
+	"io"
 	"slices"
 	"time"
 
@@ -291,6 +292,33 @@ func (d *decoder) ack() *Ack {
 		m.Done = append(m.Done, Object{d.int("alias"), d.int("group"), d.int("object")})
 	}
 	return m
+}
+
+// ReadMessage reads the next message of a bond stream from r, which it reads in
+// small pieces: give it one that is buffered. An error is a *[wire.Error] where
+// the peer broke the rules, io.EOF where the stream ended well, and otherwise the
+// stream's.
+func ReadMessage(r io.Reader) (Message, error) {
+	typ, err := readVarint(r)
+	if err == io.EOF {
+		return nil, err
+	}
+	var length [2]byte
+	if err == nil {
+		_, err = io.ReadFull(r, length[:])
+	}
+	var body []byte
+	if err == nil {
+		body = make([]byte, binary.BigEndian.Uint16(length[:]))
+		_, err = io.ReadFull(r, body)
+	}
+	switch inside(err) {
+	case nil:
+		return ParseMessage(typ, body)
+	case io.ErrUnexpectedEOF:
+		return nil, violation("a bond stream ends inside a message")
+	}
+	return nil, fmt.Errorf("read bond stream: %w", err)
 }
 
 // decoder reads the body of a message. After the first error it returns zeros.

@@ -3,10 +3,12 @@ package bond
 import (
 	"bytes"
 	"encoding/hex"
+	"errors"
 	"io"
 	"reflect"
 	"slices"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/tributary-live/tributary/transport/moqt"
@@ -81,6 +83,31 @@ func TestShortAndLongMessages(t *testing.T) {
 		if m, err := parse(append(slices.Clone(whole), 0)); !isFault(err) {
 			t.Errorf("%s and a byte: read as %+v, %v", v.name, m, err)
 		}
+	}
+}
+
+func TestReadMessages(t *testing.T) {
+	refused := &Refused{Code: moqt.RequestUnauthorized, Reason: "no"}
+	joined := &Joined{MaxMembers: 3, URI: "moqt://relay.example"}
+	whole := AppendMessage(AppendMessage(nil, refused), joined)
+	ends := map[int]bool{0: true, len(AppendMessage(nil, refused)): true, len(whole): true}
+	for n := range len(whole) + 1 {
+		var got []Message
+		r := iotest.OneByteReader(bytes.NewReader(whole[:n]))
+		m, err := ReadMessage(r)
+		for ; err == nil; m, err = ReadMessage(r) {
+			got = append(got, m)
+		}
+		if ends[n] != (err == io.EOF) || !ends[n] && !isFault(err) {
+			t.Errorf("cut to %d bytes: %v", n, err)
+		}
+		if n == len(whole) && !reflect.DeepEqual(got, []Message{refused, joined}) {
+			t.Errorf("%+v was read", got)
+		}
+	}
+	reset := errors.New("reset")
+	if _, err := ReadMessage(io.MultiReader(bytes.NewReader(whole[:3]), iotest.ErrReader(reset))); !errors.Is(err, reset) || isFault(err) {
+		t.Errorf("a reset inside a message gives %v", err)
 	}
 }
 
