@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -26,27 +25,7 @@ import (
 // and that a bystander's track goes on. They are named after the threats of
 // docs/security.md; those that any session meets are in package transport.
 
-// heap returns how many bytes live objects and stacks hold.
-func heap() int64 {
-	runtime.GC()
-	runtime.GC() // pools give up what they have at the second one
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return int64(m.HeapAlloc + m.StackInuse)
-}
-
 const kib = 1 << 10
-
-// grew fails the test if they hold more than most bytes beyond base, and tells
-// the figure that docs/security.md has.
-func grew(t *testing.T, what string, base, most int64) {
-	t.Helper()
-	d := heap() - base
-	t.Logf("%s: heap %+d KiB, %d KiB allowed", what, d/kib, most/kib)
-	if d > most {
-		t.Errorf("%s: the heap grew by %d KiB, want at most %d", what, d/kib, most/kib)
-	}
-}
 
 // floodTrack is what the bystander watches.
 var floodTrack = moqt.NS("bystander").Track("video")
@@ -128,7 +107,7 @@ func TestFloodT1Subscriptions(t *testing.T) {
 		}})
 		check := beside(t, r)
 		s := connectFree(t, r)
-		base, start := heap(), time.Now()
+		base, start := transporttest.Heap(), time.Now()
 		const total, workers = 6000, 600 // a race detector counts no more than 8128 goroutines
 		var codes [3]atomic.Int64
 		var all sync.WaitGroup
@@ -162,7 +141,7 @@ func TestFloodT1Subscriptions(t *testing.T) {
 		if origins.asked.Load() == 0 || codes[0].Load() < 500 {
 			t.Error("the table of origins was not asked")
 		}
-		grew(t, "6000 subscriptions to absent tracks", base, 12*1024*kib)
+		transporttest.HeapGrew(t, "6000 subscriptions to absent tracks", base, 12*1024*kib)
 
 		// Those that may wait are counted while they do.
 		var waited, refused atomic.Int64
@@ -196,7 +175,7 @@ func TestFloodT2SubscribeAndCancel(t *testing.T) {
 		s := connect(t, r, nil)
 		synctest.Wait()
 		p.write(1, 0)
-		base := heap()
+		base := transporttest.Heap()
 		taken, refused := 0, 0
 		for i := range 5000 {
 			tr, err := s.Subscribe(t.Context(), track, nil)
@@ -222,7 +201,7 @@ func TestFloodT2SubscribeAndCancel(t *testing.T) {
 		if most := 1024 + 5*200 + 200; taken > most || refused == 0 {
 			t.Errorf("%d subscriptions were taken and %d refused, want at most %d taken", taken, refused, most)
 		}
-		grew(t, fmt.Sprintf("5000 subscriptions given up at once, %d of them refused", refused), base, 1024*kib)
+		transporttest.HeapGrew(t, fmt.Sprintf("5000 subscriptions given up at once, %d of them refused", refused), base, 1024*kib)
 	})
 }
 
@@ -232,7 +211,7 @@ func TestFloodT3Namespaces(t *testing.T) {
 		r := newRelay(t, relay.Config{})
 		check := beside(t, r)
 		s := connectFree(t, r)
-		base := heap()
+		base := transporttest.Heap()
 		accepted, refused := 0, 0
 		for i := range 10_000 {
 			_, err := s.Announce(t.Context(), moqt.NS("flood", fmt.Sprint(i)))
@@ -249,7 +228,7 @@ func TestFloodT3Namespaces(t *testing.T) {
 			t.Errorf("%d namespaces were accepted and %d refused, want MaxNamespaces, 1000, and the rest", accepted, refused)
 		}
 		check()
-		grew(t, "10,000 namespaces", base, 48*1024*kib) // 1000 open requests, both ends of each
+		transporttest.HeapGrew(t, "10,000 namespaces", base, 48*1024*kib) // 1000 open requests, both ends of each
 	})
 }
 
@@ -264,13 +243,13 @@ func TestFloodT4ShortPrefix(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		base := heap()
+		base := transporttest.Heap()
 		for range 100 {
 			if _, err := s.WatchNamespaces(t.Context(), moqt.NS()); codeOf(err) != moqt.RequestNamespaceTooLarge {
 				t.Fatalf("WatchNamespaces of everything = %v, want NAMESPACE_TOO_LARGE", err)
 			}
 		}
-		grew(t, "100 prefixes that are too short", base, 2*1024*kib)
+		transporttest.HeapGrew(t, "100 prefixes that are too short", base, 2*1024*kib)
 		if _, err := s.WatchNamespaces(t.Context(), moqt.NS("many")); err != nil {
 			t.Errorf("WatchNamespaces of 100 = %v", err)
 		}
@@ -351,13 +330,13 @@ func TestFloodT10DeadReader(t *testing.T) {
 			}
 		}
 		run(5)
-		base := heap()
+		base := transporttest.Heap()
 		if _, err := connect(t, r, nil).Subscribe(t.Context(), track, nil); err != nil { // and does not read
 			t.Fatal(err)
 		}
 		run(10)
 		check()
-		grew(t, "a subscriber that does not read for 10 s of 2 Mbit/s", base, 4*1024*kib)
+		transporttest.HeapGrew(t, "a subscriber that does not read for 10 s of 2 Mbit/s", base, 4*1024*kib)
 	})
 }
 
@@ -392,7 +371,7 @@ func TestFloodT11SlowObject(t *testing.T) {
 		}
 		c := collect(tr)
 		w := <-writers
-		base := heap()
+		base := transporttest.Heap()
 		const streams, size = 50, 16 << 20
 		var slow []io.Writer
 		for g := range uint64(streams) {
@@ -413,7 +392,7 @@ func TestFloodT11SlowObject(t *testing.T) {
 			time.Sleep(time.Second)
 			check()
 		}
-		grew(t, "50 objects of 16 MiB, of which 60 bytes came", base, 8*1024*kib)
+		transporttest.HeapGrew(t, "50 objects of 16 MiB, of which 60 bytes came", base, 8*1024*kib)
 		if got := c.locations(); len(got) != 0 {
 			t.Errorf("%d objects were delivered, want none: they are not whole", len(got))
 		}
@@ -434,7 +413,7 @@ func TestFloodT12RandomGroups(t *testing.T) {
 			t.Fatal(err)
 		}
 		arrive(tr)
-		base := heap()
+		base := transporttest.Heap()
 		const seed = 12
 		random := rand.New(rand.NewPCG(seed, seed))
 		most := int64(0)
@@ -451,7 +430,7 @@ func TestFloodT12RandomGroups(t *testing.T) {
 			t.Errorf("the cache held %d bytes, want at most %d (seed %d)", most, budget.Capacity(), seed)
 		}
 		t.Logf("the cache held %d KiB at most", most/kib)
-		grew(t, "10,000 groups over all numbers", base, budget.Capacity()+16*1024*kib)
+		transporttest.HeapGrew(t, "10,000 groups over all numbers", base, budget.Capacity()+16*1024*kib)
 		tr.Close()
 		p.sess.Close()
 		time.Sleep(time.Minute)

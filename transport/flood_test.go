@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -22,27 +21,7 @@ import (
 // session beside it goes on. They are named after the threats of
 // docs/security.md; those that a relay meets are in package relay.
 
-// heap returns how many bytes live objects and stacks hold.
-func heap() int64 {
-	runtime.GC()
-	runtime.GC() // pools give up what they have at the second one
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return int64(m.HeapAlloc + m.StackInuse)
-}
-
 const kib = 1 << 10
-
-// grew fails the test if they hold more than most bytes beyond base, and
-// tells the figure that docs/security.md has.
-func grew(t *testing.T, what string, base, most int64) {
-	t.Helper()
-	d := heap() - base
-	t.Logf("%s: heap %+d KiB, %d KiB allowed", what, d/kib, most/kib)
-	if d > most {
-		t.Errorf("%s: the heap grew by %d KiB, want at most %d", what, d/kib, most/kib)
-	}
-}
 
 // beside starts a subscription between two other sessions, and returns a
 // function that checks that it goes on.
@@ -92,7 +71,7 @@ func TestFloodT2Requests(t *testing.T) {
 		var base int64
 		for i := range uint64(8_000) {
 			if i == 2000 {
-				base = heap()
+				base = transporttest.Heap()
 			}
 			switch code := ask(2 * i); code {
 			case moqt.RequestInternalError:
@@ -104,7 +83,7 @@ func TestFloodT2Requests(t *testing.T) {
 			}
 		}
 		check()
-		grew(t, "6,000 requests", base, 2*1024*kib)
+		transporttest.HeapGrew(t, "6,000 requests", base, 2*1024*kib)
 		if answered != 1024 || refused != 8_000-1024 {
 			t.Errorf("%d requests were answered and %d refused, want MaxRequests, 1024, and the rest", answered, refused)
 		}
@@ -145,7 +124,7 @@ func floodUpdates(t *testing.T, v moqt.Version) {
 		s.Close()
 		return
 	}
-	base := heap()
+	base := transporttest.Heap()
 	sent := uint64(0)
 	for id := uint64(1000); ; id += 2 { // until it is stopped
 		if _, err := st.Write(p.bytes(&wire.RequestUpdate{RequestID: id})); err != nil {
@@ -155,7 +134,7 @@ func floodUpdates(t *testing.T, v moqt.Version) {
 			t.Fatal("a million updates were taken without reading an answer")
 		}
 	}
-	grew(t, fmt.Sprintf("%d updates whose answers nobody reads", sent), base, 256*kib)
+	transporttest.HeapGrew(t, fmt.Sprintf("%d updates whose answers nobody reads", sent), base, 256*kib)
 	check()
 	p.wantReset(st, moqt.StreamExcessiveLoad)
 	s.Close()
@@ -172,7 +151,7 @@ func TestFloodT6Streams(t *testing.T) {
 		for i := range 10_000 {
 			if i == 2000 {
 				synctest.Wait()
-				base = heap()
+				base = transporttest.Heap()
 			}
 			p.uni(append(wire.AppendVarint(unhex("30 07"), uint64(i)), 0, 1, 'a')).Close()
 			if i%500 == 0 {
@@ -180,7 +159,7 @@ func TestFloodT6Streams(t *testing.T) {
 			}
 		}
 		synctest.Wait()
-		grew(t, "8,000 streams", base, 4*1024*kib)
+		transporttest.HeapGrew(t, "8,000 streams", base, 4*1024*kib)
 		check()
 		s.Close()
 	})
@@ -196,7 +175,7 @@ func TestFloodT6UnreadStreams(t *testing.T) {
 			return err
 		})
 		p.subscribedTo(7)
-		base := heap()
+		base := transporttest.Heap()
 		opened := 0
 		for i := range uint64(10_000) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -209,7 +188,7 @@ func TestFloodT6UnreadStreams(t *testing.T) {
 			opened++
 		}
 		synctest.Wait()
-		grew(t, fmt.Sprintf("%d unread streams", opened), base, 8*1024*kib)
+		transporttest.HeapGrew(t, fmt.Sprintf("%d unread streams", opened), base, 8*1024*kib)
 		if opened > 1024 {
 			t.Errorf("%d streams are open, want MaxIncomingUniStreams, 1024", opened)
 		}
@@ -240,12 +219,12 @@ func TestFloodT7HalfSent(t *testing.T) {
 			if kind.serve != nil {
 				p.subscribedTo(7)
 			}
-			base, start := heap(), time.Now()
+			base, start := transporttest.Heap(), time.Now()
 			for range 100 {
 				kind.open(p)
 			}
 			synctest.Wait()
-			grew(t, "100 "+kind.name, base, 2*1024*kib)
+			transporttest.HeapGrew(t, "100 "+kind.name, base, 2*1024*kib)
 			check()
 			p.wantClosed(kind.code)
 			if d := time.Since(start); d != kind.after {
@@ -259,7 +238,7 @@ func TestFloodT7HalfSent(t *testing.T) {
 // A connection that says nothing is given up.
 func TestFloodT7Silent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		base, start := heap(), time.Now()
+		base, start := transporttest.Heap(), time.Now()
 		var all sync.WaitGroup
 		for range 200 {
 			client, server := transporttest.Pipe(t, &transporttest.PipeOptions{MaxStreams: 1, MaxUniStreams: 1})
@@ -270,7 +249,7 @@ func TestFloodT7Silent(t *testing.T) {
 			defer client.CloseWithError(moqt.SessionNoError, "")
 		}
 		synctest.Wait()
-		grew(t, "200 silent connections", base, 8*1024*kib)
+		transporttest.HeapGrew(t, "200 silent connections", base, 8*1024*kib)
 		all.Wait()
 		if d := time.Since(start); d != 10*time.Second {
 			t.Errorf("they were given up after %v, want SetupTimeout, 10s", d)
@@ -306,7 +285,7 @@ func TestFloodT8Lengths(t *testing.T) {
 				if field.stop == moqt.StreamExcessiveLoad && field.name != "payload in a fetch" {
 					p.subscribedTo(7)
 				}
-				base := heap()
+				base := transporttest.Heap()
 				b := append(wire.AppendVarint(unhex(field.before), length), make([]byte, 32)...)
 				st := field.open(p, b)
 				if field.code == 0 {
@@ -314,7 +293,7 @@ func TestFloodT8Lengths(t *testing.T) {
 				} else {
 					p.wantClosed(field.code)
 				}
-				if d := heap() - base; d > 64*kib {
+				if d := transporttest.Heap() - base; d > 64*kib {
 					t.Errorf("%s of %d bytes: the heap grew by %d KiB, want nothing", field.name, length, d/kib)
 				}
 				s.Close()
@@ -342,7 +321,7 @@ func TestFloodT9UnknownAliases(t *testing.T) {
 		client, server := transporttest.QUICPair(t, link)
 		s, p := greeted(t, server, client, nil)
 		chunk := make([]byte, 64*kib)
-		base := heap()
+		base := transporttest.Heap()
 		for i := range uint64(300) {
 			go func() {
 				st, err := p.conn.OpenUniStream(t.Context())
@@ -358,10 +337,10 @@ func TestFloodT9UnknownAliases(t *testing.T) {
 			p.conn.SendDatagram(append(wire.AppendVarint(unhex("08"), uint64(100+i)), append([]byte{0, 0}, chunk[:1000]...)...))
 		}
 		time.Sleep(time.Second)
-		grew(t, "300 streams of 64 KiB and 1000 datagrams of unknown aliases", base, 12*1024*kib)
+		transporttest.HeapGrew(t, "300 streams of 64 KiB and 1000 datagrams of unknown aliases", base, 12*1024*kib)
 		check()
 		time.Sleep(3 * time.Second)
-		grew(t, "3 s later", base, 4*1024*kib)
+		transporttest.HeapGrew(t, "3 s later", base, 4*1024*kib)
 		s.Close()
 	})
 }
@@ -372,7 +351,7 @@ func TestFloodT9BeforeSetup(t *testing.T) {
 		client, server := transporttest.Pipe(t, nil)
 		p := rawPeer(t, client)
 		wait := async(func() (*transport.Session, error) { return transport.NewSession(t.Context(), server, nil) })
-		base := heap()
+		base := transporttest.Heap()
 		chunk := make([]byte, 32*kib)
 		waiting := 0
 		for i := range uint64(1000) {
@@ -386,7 +365,7 @@ func TestFloodT9BeforeSetup(t *testing.T) {
 		for i := range uint64(256) {
 			p.request(subscribe(2 * i))
 		}
-		grew(t, fmt.Sprintf("%d streams and 256 requests before SETUP", waiting), base, 8*1024*kib)
+		transporttest.HeapGrew(t, fmt.Sprintf("%d streams and 256 requests before SETUP", waiting), base, 8*1024*kib)
 		if waiting != 64 {
 			t.Errorf("%d streams wait, want MaxUnknownAlias, 64", waiting)
 		}
