@@ -12,9 +12,7 @@ import (
 
 	"github.com/tributary-live/tributary/clock"
 	"github.com/tributary-live/tributary/internal/app"
-	"github.com/tributary-live/tributary/internal/draft"
-	"github.com/tributary-live/tributary/internal/trace"
-	"github.com/tributary-live/tributary/internal/trust"
+	"github.com/tributary-live/tributary/internal/dialer"
 	"github.com/tributary-live/tributary/transport"
 	"github.com/tributary-live/tributary/transport/moqt"
 )
@@ -29,13 +27,13 @@ func newApp() *cli.App {
 			&cli.StringFlag{Name: "namespace", Value: "clock", Usage: "`NAMESPACE` of the clock, fields split at /"},
 			&cli.StringFlag{Name: "track", Value: "now", Usage: "`NAME` of its track"},
 			&cli.BoolFlag{Name: "latency", Usage: "print beside each second how long after its beginning it arrived, by this machine's clock"},
-		}, append(append(trace.Flags(), draft.Flag("draft")), trust.Flags()...)...),
+		}, dialer.Flags()...),
 		Action: run,
 	}
 }
 
-// dialer opens a session with the relay.
-type dialer func(context.Context) (*transport.Session, error)
+// opener opens a session with the relay.
+type opener func(context.Context) (*transport.Session, error)
 
 func run(c *cli.Context) error {
 	ctx, log := c.Context, app.Logger(c)
@@ -49,30 +47,18 @@ func run(c *cli.Context) error {
 	if c.String("track") == "" {
 		return app.Usagef("--track: a clock needs a name")
 	}
-	tlsConfig, err := trust.Config(c)
+	d, err := dialer.Open(c)
 	if err != nil {
 		return err
 	}
-	versions, err := draft.Versions(c, "draft")
-	if err != nil {
-		return err
-	}
-	traces, err := trace.Open(c)
-	if err != nil {
-		return err
-	}
-	defer traces.Close()
+	defer d.Close()
 	url := c.Args().First()
-	d := &transport.Dialer{TLSConfig: tlsConfig, Config: &transport.Config{Versions: versions, Logger: log, Tracer: traces.Trace}}
-	dial := func(ctx context.Context) (*transport.Session, error) {
-		sess, err := d.Dial(ctx, url)
-		return sess, trust.Explain(err, url)
-	}
+	open := func(ctx context.Context) (*transport.Session, error) { return d.Dial(ctx, url) }
 	cfg := clock.Config{Namespace: namespace, Track: c.String("track")}
 	if c.Bool("publish") {
-		return publish(ctx, dial, cfg, log)
+		return publish(ctx, open, cfg, log)
 	}
-	sess, err := dial(ctx)
+	sess, err := open(ctx)
 	if err != nil {
 		return err
 	}
@@ -90,11 +76,11 @@ func run(c *cli.Context) error {
 // publish keeps the clock on the relay. It gives up where the first dial fails,
 // which tells of a wrong URL or certificate, and where the relay says that it
 // does not want the clock.
-func publish(ctx context.Context, dial dialer, cfg clock.Config, log *slog.Logger) error {
+func publish(ctx context.Context, open opener, cfg clock.Config, log *slog.Logger) error {
 	var wait time.Duration
 	for first := true; ; first = false {
 		began := time.Now()
-		sess, err := dial(ctx)
+		sess, err := open(ctx)
 		if err == nil {
 			log.Info("clock published", "remote", sess.Info().RemoteAddr, "ns", cfg.Namespace)
 			err = clock.Publish(ctx, sess, cfg)

@@ -12,9 +12,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/tributary-live/tributary/internal/app"
-	"github.com/tributary-live/tributary/internal/draft"
-	"github.com/tributary-live/tributary/internal/trace"
-	"github.com/tributary-live/tributary/internal/trust"
+	"github.com/tributary-live/tributary/internal/dialer"
 	"github.com/tributary-live/tributary/pub"
 	"github.com/tributary-live/tributary/pub/clip"
 	"github.com/tributary-live/tributary/pub/fmp4"
@@ -39,7 +37,7 @@ func newApp() *cli.App {
 			&cli.Uint64Flag{Name: "first-group", Usage: "`ID` of the first group, equal for twin publishers; if absent, the wall clock in ms"},
 			&cli.IntFlag{Name: "group-gops", Value: 1, Usage: "GOPs of a group"},
 			&cli.DurationFlag{Name: "target-latency", Value: 300 * time.Millisecond, Usage: "what the catalog asks players to keep"},
-		}, append(append(trace.Flags(), draft.Flag("draft")), trust.Flags()...)...),
+		}, dialer.Flags()...),
 		Action: run,
 	}
 }
@@ -49,19 +47,11 @@ func run(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	tlsConf, err := trust.Config(c)
+	d, err := dialer.Open(c)
 	if err != nil {
 		return err
 	}
-	versions, err := draft.Versions(c, "draft")
-	if err != nil {
-		return err
-	}
-	traces, err := trace.Open(c)
-	if err != nil {
-		return err
-	}
-	defer traces.Close()
+	defer d.Close()
 	source, closeSource, err := openSource(c)
 	if err != nil {
 		return err
@@ -69,19 +59,18 @@ func run(c *cli.Context) error {
 	defer closeSource()
 	url := c.Args().First()
 	log := app.Logger(c)
-	dialer := &transport.Dialer{TLSConfig: tlsConf, Config: &transport.Config{Versions: versions, Logger: log, Tracer: traces.Trace}}
 	cfg := pub.PublisherConfig{
 		Namespace: ns,
 		Source:    source,
 		Packager: pub.PackagerConfig{FirstGroup: c.Uint64("first-group"), GroupGOPs: c.Int("group-gops"),
 			TargetLatency: c.Duration("target-latency")},
 		Dial: func(ctx context.Context) (*transport.Session, error) {
-			sess, err := dialer.Dial(ctx, url)
+			sess, err := d.Dial(ctx, url)
 			if err == nil && madeUp { // a viewer has to be told
 				madeUp = false
 				fmt.Fprintf(os.Stderr, "moq-pub: publishing as %s\n", ns.Slashed())
 			}
-			return sess, trust.Explain(err, url)
+			return sess, err
 		},
 		Logger: log,
 	}

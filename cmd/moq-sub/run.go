@@ -15,9 +15,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/tributary-live/tributary/internal/app"
-	"github.com/tributary-live/tributary/internal/draft"
-	"github.com/tributary-live/tributary/internal/trace"
-	"github.com/tributary-live/tributary/internal/trust"
+	"github.com/tributary-live/tributary/internal/dialer"
 	"github.com/tributary-live/tributary/sub"
 	"github.com/tributary-live/tributary/transport"
 	"github.com/tributary-live/tributary/transport/moqt"
@@ -43,7 +41,7 @@ func newApp() *cli.App {
 			&cli.Uint64Flag{Name: "back", Usage: "begin this many groups before the newest, as far as they are held"},
 			&cli.DurationFlag{Name: "wait", Value: 30 * time.Second, Usage: "wait this long for the broadcast to begin"},
 			&cli.DurationFlag{Name: "duration", Usage: "end after this time; if absent, with the broadcast"},
-		}, append(append(trace.Flags(), draft.Flag("draft")), trust.Flags()...)...),
+		}, dialer.Flags()...),
 		Action: run,
 	}
 }
@@ -76,19 +74,11 @@ func run(c *cli.Context) error {
 
 // receiveFrom dials what uri names and has do talk to it about ns.
 func receiveFrom(c *cli.Context, do func(context.Context, *cli.Context, *transport.Session, moqt.Namespace, io.Writer) error, ns moqt.Namespace, uri transport.URI) error {
-	tlsConf, err := trust.Config(c)
+	d, err := dialer.Open(c)
 	if err != nil {
 		return err
 	}
-	versions, err := draft.Versions(c, "draft")
-	if err != nil {
-		return err
-	}
-	traces, err := trace.Open(c)
-	if err != nil {
-		return err
-	}
-	defer traces.Close()
+	defer d.Close()
 	// A reader of stdout that leaves makes writes fail, and the session is closed
 	// as at any other end.
 	signal.Ignore(syscall.SIGPIPE)
@@ -96,15 +86,14 @@ func receiveFrom(c *cli.Context, do func(context.Context, *cli.Context, *transpo
 	if uri.Token != nil {
 		ctx = transport.WithTokens(ctx, transport.Token{Type: tokenC4M, Value: uri.Token})
 	}
-	if d := c.Duration("duration"); d > 0 {
+	if most := c.Duration("duration"); most > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, d, errEnough)
+		ctx, cancel = context.WithTimeoutCause(ctx, most, errEnough)
 		defer cancel()
 	}
-	dialer := &transport.Dialer{TLSConfig: tlsConf, Config: &transport.Config{Versions: versions, Logger: app.Logger(c), Tracer: traces.Trace}}
-	sess, err := dialer.Dial(ctx, url)
+	sess, err := d.Dial(ctx, url)
 	if err != nil {
-		return trust.Explain(err, url)
+		return err
 	}
 	defer sess.Close()
 	err = do(ctx, c, sess, ns, os.Stdout)

@@ -32,6 +32,7 @@ clock                     : transport transport/moqt | transport/transporttest
 
 internal/app              : cli client_golang go-yaml |
 internal/deps             : |
+internal/dialer           : internal/app internal/draft internal/trace internal/trust transport transport/qlog cli |
 internal/devcert          : |
 internal/live             : transport/moqt internal/prefix |
 internal/metrics          : client_golang |
@@ -46,12 +47,12 @@ internal/trust            : internal/app quic-go cli | internal/devcert
 cmd/moq                   : internal/app |
 cmd/moq-api               : api api/redisstore internal/app internal/metrics cli client_golang | miniredis transport/moqt
 cmd/moq-bench             : bench bench/figures internal/app internal/trust transport transport/moqt cli |
-cmd/moq-clock             : clock transport transport/moqt internal/app internal/draft internal/trace internal/trust cli | internal/devcert
+cmd/moq-clock             : clock transport transport/moqt internal/app internal/dialer cli | internal/devcert
 cmd/moq-dir               : dir transport transport/moqt internal/app internal/devcert internal/metrics internal/trace quic-go cli client_golang | internal/trust
 cmd/moq-interop-client    : interop transport/moqt transport/wire internal/app internal/trace internal/trust cli | internal/devcert relay transport
-cmd/moq-pub               : pub pub/clip pub/fmp4 transport transport/moqt internal/app internal/draft internal/trace internal/trust cli | internal/devcert
+cmd/moq-pub               : pub pub/clip pub/fmp4 transport transport/moqt internal/app internal/dialer cli | internal/devcert
 cmd/moq-relay             : relay relay/cache api transport transport/moqt web internal/app internal/devcert internal/draft internal/metrics internal/site internal/trace internal/trust cli client_golang | internal/netsim
-cmd/moq-sub               : sub transport transport/moqt internal/app internal/draft internal/trace internal/trust cli | internal/devcert
+cmd/moq-sub               : sub transport transport/moqt internal/app internal/dialer cli | internal/devcert
 
 bench                     : transport transport/moqt internal/netsim internal/devcert quic-go sys | transport/transporttest
 bench/figures             : |
