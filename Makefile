@@ -4,7 +4,7 @@ GO      ?= go
 BIN     := bin
 COMMANDS := moq moq-relay moq-pub moq-sub moq-api moq-dir moq-clock moq-bench moq-interop-client
 
-.PHONY: help build run compose test unit lint web e2e drills interop fuzz bench clean
+.PHONY: help build run compose test unit lint web e2e drills interop fuzz bench lab clean
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
@@ -46,6 +46,10 @@ bench: build ## measure all of docs/performance.md: an hour and a half on two qu
 	$(BIN)/moq-bench urgent --way direct $(if $(BENCH),--runs 1 --duration 20s) > $(FIGURES)/urgent.txt
 	$(BIN)/moq-bench bars relay $(BENCH) > $(FIGURES)/relay.txt || true
 	$(BIN)/moq-bench plot --out $(FIGURES) --page docs/performance.md $(FIGURES)/session.txt $(FIGURES)/urgent.txt $(FIGURES)/relay.txt
+
+LAB ?= --scenario '.*' --peer single,mptcp --runs 3
+lab: build ## publishers with several links between network namespaces, against MPTCP: needs root, and asks sudo for it
+	$(if $(filter 0,$(shell id -u)),,sudo) $(BIN)/moq-bench multipath --backend lab $(LAB)
 
 FUZZTIME ?= 30s
 fuzz: ## each fuzz target for FUZZTIME

@@ -52,8 +52,8 @@ func TestQuantileAndMedian(t *testing.T) {
 		list []float64
 		want float64
 	}{{nil, 0}, {[]float64{7}, 7}, {[]float64{9, 1, 2}, 2}, {[]float64{4, 1, 3, 2}, 2.5}} {
-		if got := median(tt.list, same); got != tt.want {
-			t.Errorf("median(%v) = %v, want %v", tt.list, got, tt.want)
+		if got := Median(tt.list, same); got != tt.want {
+			t.Errorf("Median(%v) = %v, want %v", tt.list, got, tt.want)
 		}
 	}
 }

@@ -47,7 +47,7 @@ func (r *ChurnResult) CacheRatio() float64 {
 // Print writes the result as a Go benchmark line.
 func (r *ChurnResult) Print(w io.Writer) {
 	const mib = 1 << 20
-	writeLine(w, fmt.Sprintf("Churn/cache-MiB=%d/tracks=%d/seconds=%d", r.Relay.CacheBytes/mib, r.Tracks, int(r.Duration.Seconds())), r.Objects,
+	WriteLine(w, fmt.Sprintf("Churn/cache-MiB=%d/tracks=%d/seconds=%d", r.Relay.CacheBytes/mib, r.Tracks, int(r.Duration.Seconds())), r.Objects,
 		Metric{float64(r.Published), "tracks"}, Metric{r.CacheRatio(), "rss/cache"},
 		Metric{r.Marked.RSS / mib, "mark-rss-MiB"}, Metric{r.End.RSS / mib, "rss-MiB"},
 		Metric{r.Marked.Heap / mib, "mark-heap-MiB"}, Metric{r.End.Heap / mib, "heap-MiB"}, Metric{r.End.Cache / mib, "cache-MiB"},

@@ -26,9 +26,9 @@ type Metric struct {
 	Unit  string
 }
 
-// writeLine prints one result in the Go benchmark format. n is how many times
+// WriteLine prints one result in the Go benchmark format. n is how many times
 // was done what the figures are about.
-func writeLine(w io.Writer, name string, n int, metrics ...Metric) {
+func WriteLine(w io.Writer, name string, n int, metrics ...Metric) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Benchmark%s\t%d", name, n)
 	for _, m := range metrics {
@@ -63,8 +63,8 @@ func quantile[T cmp.Ordered](list []T, q float64) T {
 	return list[min(len(list)-1, int(q*float64(len(list))))]
 }
 
-// median returns the middle of the values that f takes of list.
-func median[R any](list []R, f func(R) float64) float64 {
+// Median returns the middle of the values that f takes of list.
+func Median[R any](list []R, f func(R) float64) float64 {
 	values := make([]float64, len(list))
 	for i, r := range list {
 		values[i] = f(r)

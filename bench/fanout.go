@@ -102,7 +102,7 @@ func (r *FanoutResult) Print(w io.Writer) {
 	if r.Slow {
 		name += "/slow=1"
 	}
-	writeLine(w, name, r.Received, m...)
+	WriteLine(w, name, r.Received, m...)
 }
 
 // fanout is a run of [Fanout].
@@ -221,7 +221,7 @@ func (f *fanout) join(ctx context.Context) error {
 		}
 		f.tallies = append(f.tallies, t)
 	}
-	return inParallel(f.Subscribers, 16, func(i int) error {
+	return InParallel(f.Subscribers, 16, func(i int) error {
 		began := time.Now()
 		feed, err := f.connect(ctx, i)
 		if err != nil {
@@ -369,7 +369,7 @@ func (f *fanout) close() {
 	if f.w != nil {
 		f.w.Close()
 	}
-	inParallel(len(f.feeds), 64, func(i int) error {
+	InParallel(len(f.feeds), 64, func(i int) error {
 		if f.feeds[i] != nil {
 			f.feeds[i].close()
 		}

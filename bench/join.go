@@ -40,7 +40,7 @@ func (r *JoinResult) Print(w io.Writer) {
 		name string
 		q    Quantiles
 	}{{"stream", r.Stream}, {"fetch", r.Fetch}} {
-		writeLine(w, fmt.Sprintf("Join/by=%s/size=%d/rate=%d", way.name, r.Size, r.Rate), r.Joins, Metric{ms(way.q.P50), "p50-ms"}, Metric{ms(way.q.P99), "p99-ms"})
+		WriteLine(w, fmt.Sprintf("Join/by=%s/size=%d/rate=%d", way.name, r.Size, r.Rate), r.Joins, Metric{ms(way.q.P50), "p50-ms"}, Metric{ms(way.q.P99), "p99-ms"})
 	}
 }
 

@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// inParallel calls do for 0 to n-1, at most width at once, and returns the first
+// InParallel calls do for 0 to n-1, at most width at once, and returns the first
 // error, after which it begins no more.
-func inParallel(n, width int, do func(i int) error) error {
+func InParallel(n, width int, do func(i int) error) error {
 	var next atomic.Int64
 	var once sync.Once
 	var first error
@@ -33,8 +33,8 @@ func inParallel(n, width int, do func(i int) error) error {
 	return first
 }
 
-// together is [inParallel] with all at once.
-func together(n int, do func(i int) error) error { return inParallel(n, n, do) }
+// together is [InParallel] with all at once.
+func together(n int, do func(i int) error) error { return InParallel(n, n, do) }
 
 // pause lets a measurement run for d.
 func pause(ctx context.Context, d time.Duration) error {

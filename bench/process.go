@@ -37,7 +37,7 @@ func Isolate(ctx context.Context) (done bool, err error) {
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d", isolated, server))
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	if err := launch(cmd, load); err != nil {
+	if err := launch(cmd, load, nil); err != nil {
 		return true, err
 	}
 	if err := cmd.Wait(); err != nil {
@@ -54,10 +54,15 @@ type ExitError int
 
 func (e ExitError) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
 
-// launch starts cmd on core, before others.
-func launch(cmd *exec.Cmd, core int) error {
+// launch starts cmd on core, before others. If within is not nil, it calls what
+// starts the process, on the same thread.
+func launch(cmd *exec.Cmd, core int, within func(start func() error) error) error {
 	cmd.SysProcAttr = ownSession()
-	if err := startOn(core, cmd.Start); err != nil {
+	start := cmd.Start
+	if within != nil {
+		start = func() error { return within(cmd.Start) }
+	}
+	if err := startOn(core, start); err != nil {
 		return fmt.Errorf("start %s: %w", filepath.Base(cmd.Path), err)
 	}
 	// Only root may do so; without it, others take their share.

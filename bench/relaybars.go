@@ -136,7 +136,7 @@ func pick[T any](b *relayBars, full, quick T) T {
 // fanouts are the results of one kind.
 type fanouts []*FanoutResult
 
-func (l fanouts) median(f func(*FanoutResult) float64) float64 { return median(l, f) }
+func (l fanouts) median(f func(*FanoutResult) float64) float64 { return Median(l, f) }
 func (l fanouts) cpu() float64                                 { return l.median((*FanoutResult).PerGB) }
 func (l fanouts) p50() float64                                 { return l.median(func(r *FanoutResult) float64 { return ms(r.P50) }) }
 func (l fanouts) p99() float64                                 { return l.median(func(r *FanoutResult) float64 { return ms(r.P99) }) }
@@ -323,7 +323,7 @@ func (b *relayBars) storm(ctx context.Context) ([]Bar, error) {
 	return []Bar{
 		{Name: name + "SUBSCRIBEs upstream", Value: most(func(r *StormResult) float64 { return float64(r.Subscribes) }), Bound: AtMost(1, 1)},
 		{Name: name + "copies from upstream", Value: most(func(r *StormResult) float64 { return r.Copies }), Bound: AtMost(1, 1.02)},
-		{Name: name + "answer p99", Unit: "ms", Value: median(list, func(r *StormResult) float64 { return ms(r.P99) }), Bound: AtMost(300, Never)},
+		{Name: name + "answer p99", Unit: "ms", Value: Median(list, func(r *StormResult) float64 { return ms(r.P99) }), Bound: AtMost(300, Never)},
 		{Name: name + "objects lost or doubled", Value: most(func(r *StormResult) float64 { return float64(r.Lost + r.Doubled) }), Bound: AtMost(0, 0)},
 	}, nil
 }
@@ -352,9 +352,9 @@ func (b *relayBars) join(ctx context.Context) ([]Bar, error) {
 	}
 	return []Bar{
 		{Name: "SUBSCRIBE to first object from the cache, p50", Unit: "ms",
-			Value: median(list, func(r *JoinResult) float64 { return ms(r.Stream.P50) }), Bound: AtMost(2, 10)},
+			Value: Median(list, func(r *JoinResult) float64 { return ms(r.Stream.P50) }), Bound: AtMost(2, 10)},
 		{Name: "SUBSCRIBE to first object of a joining fetch, p50", Unit: "ms",
-			Value: median(list, func(r *JoinResult) float64 { return ms(r.Fetch.P50) }), Bound: AtMost(2, 10)},
+			Value: Median(list, func(r *JoinResult) float64 { return ms(r.Fetch.P50) }), Bound: AtMost(2, 10)},
 	}, nil
 }
 

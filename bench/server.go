@@ -40,7 +40,7 @@ func startSelf(ctx context.Context, kind Kind, args ...string) (*server, error) 
 	if err != nil {
 		return nil, err
 	}
-	return start(ctx, exec.CommandContext(ctx, self, append([]string{"serve", "--kind", string(kind)}, args...)...), "", serverCore())
+	return start(ctx, exec.CommandContext(ctx, self, append([]string{"serve", "--kind", string(kind)}, args...)...), "", serverCore(), nil)
 }
 
 // Relay says which relay to start, and how.
@@ -50,6 +50,11 @@ type Relay struct {
 	Program string
 	// CacheBytes is its --cache-bytes. If zero, its default.
 	CacheBytes int64
+	// Bind is the host it listens at. If empty, it is 127.0.0.1.
+	Bind string
+	// Within, if not nil, calls what starts the process, to start it on another
+	// host: in a network namespace.
+	Within func(start func() error) error
 	// SameCore puts it on the core of the load, for measurements in which
 	// neither is busy: what else runs there disturbs both alike.
 	SameCore bool
@@ -87,7 +92,11 @@ func startRelay(ctx context.Context, r Relay) (*server, error) {
 		os.RemoveAll(dir)
 		return nil, err
 	}
-	args := []string{"--bind", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--tls-cert", cert, "--tls-key", key, "--log-level", "info"}
+	bind := "127.0.0.1"
+	if r.Bind != "" {
+		bind = r.Bind
+	}
+	args := []string{"--bind", bind + ":0", "--admin", "127.0.0.1:0", "--tls-cert", cert, "--tls-key", key, "--log-level", "info"}
 	if r.CacheBytes > 0 {
 		args = append(args, "--cache-bytes", fmt.Sprint(r.CacheBytes))
 	}
@@ -95,7 +104,7 @@ func startRelay(ctx context.Context, r Relay) (*server, error) {
 	if r.SameCore {
 		core = loadCore()
 	}
-	return start(ctx, exec.CommandContext(ctx, program, args...), dir, core)
+	return start(ctx, exec.CommandContext(ctx, program, args...), dir, core, r.Within)
 }
 
 var (
@@ -103,8 +112,9 @@ var (
 	adminLine = regexp.MustCompile(`admin listening.* addr=(\S+)`)
 )
 
-// start starts cmd on core and waits until its log tells where it listens.
-func start(ctx context.Context, cmd *exec.Cmd, dir string, core int) (*server, error) {
+// start starts cmd on core, and within, and waits until its log tells where it
+// listens.
+func start(ctx context.Context, cmd *exec.Cmd, dir string, core int, within func(func() error) error) (*server, error) {
 	s := &server{cmd: cmd, dir: dir, done: make(chan struct{})}
 	var err error
 	if s.stdin, err = cmd.StdinPipe(); err != nil {
@@ -117,7 +127,7 @@ func start(ctx context.Context, cmd *exec.Cmd, dir string, core int) (*server, e
 	cmd.Stdout = os.Stderr
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 10 * time.Second
-	if err := launch(cmd, core); err != nil {
+	if err := launch(cmd, core, within); err != nil {
 		os.RemoveAll(dir)
 		return nil, err
 	}
@@ -225,3 +235,24 @@ func certificate() (*tls.Certificate, error) {
 func trusting(protocols ...string) *tls.Config {
 	return &tls.Config{InsecureSkipVerify: true, NextProtos: protocols, MinVersion: tls.VersionTLS13}
 }
+
+// Process is a server that measurements of other packages use.
+type Process struct{ srv *server }
+
+// StartRelay starts a relay that is on its own, and waits until it serves.
+func StartRelay(ctx context.Context, r Relay) (*Process, error) {
+	srv, err := startRelay(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	return &Process{srv}, nil
+}
+
+// Addr is where it serves, host:port.
+func (p *Process) Addr() string { return p.srv.addr }
+
+// CPU is what it has used so far.
+func (p *Process) CPU() time.Duration { return p.srv.usage().CPU }
+
+// Close ends the process and waits for that.
+func (p *Process) Close() { p.srv.close() }

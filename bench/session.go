@@ -40,7 +40,7 @@ func Session(ctx context.Context, w io.Writer, c SessionConfig) ([]Bar, error) {
 						return nil, fmt.Errorf("%s: %w", kind, err)
 					}
 					results[kind] = r
-					writeLine(w, fmt.Sprintf("Session/over=%s/size=%d/streams=%d", kind, size, streams), r.objects,
+					WriteLine(w, fmt.Sprintf("Session/over=%s/size=%d/streams=%d", kind, size, streams), r.objects,
 						Metric{r.rate / 1e6, "MB/s"}, Metric{r.cpu * 1e9, "send-cpu-s/GB"}, Metric{r.ownCPU * 1e9, "receive-cpu-s/GB"})
 				}
 				session, bare := results[KindBulk], results[KindBareBulk]
@@ -50,13 +50,13 @@ func Session(ctx context.Context, w io.Writer, c SessionConfig) ([]Bar, error) {
 			}
 			same := func(v float64) float64 { return v }
 			of := fmt.Sprintf(" / bare quic-go, %d B, %d streams", size, streams)
-			b := Bar{Name: "session" + of, Unit: "x", Value: median(shares, same), Bound: AtLeast(0.95, Never)}
+			b := Bar{Name: "session" + of, Unit: "x", Value: Median(shares, same), Bound: AtLeast(0.95, Never)}
 			if size < c.Bar {
 				b.Bound = nil
 			}
 			bars = append(bars, b,
-				Bar{Name: "CPU per byte to send" + of, Unit: "x", Value: median(sent, same)},
-				Bar{Name: "CPU per byte to receive" + of, Unit: "x", Value: median(received, same)})
+				Bar{Name: "CPU per byte to send" + of, Unit: "x", Value: Median(sent, same)},
+				Bar{Name: "CPU per byte to receive" + of, Unit: "x", Value: Median(received, same)})
 		}
 	}
 	return bars, nil

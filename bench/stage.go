@@ -33,7 +33,7 @@ func newStage(ctx context.Context, r Relay) (*stage, error) {
 // sessions opens n sessions with the relay.
 func (s *stage) sessions(ctx context.Context, n int) ([]*transport.Session, error) {
 	list := make([]*transport.Session, n)
-	err := inParallel(n, 16, func(i int) (err error) {
+	err := InParallel(n, 16, func(i int) (err error) {
 		list[i], err = s.d.Dial(ctx, s.url)
 		return err
 	})
@@ -45,7 +45,7 @@ func (s *stage) sessions(ctx context.Context, n int) ([]*transport.Session, erro
 }
 
 func closeAll(list []*transport.Session) {
-	inParallel(len(list), 64, func(i int) error {
+	InParallel(len(list), 64, func(i int) error {
 		if list[i] != nil {
 			list[i].Close()
 		}

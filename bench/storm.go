@@ -32,7 +32,7 @@ type StormResult struct {
 
 // Print writes the result as a Go benchmark line.
 func (r *StormResult) Print(w io.Writer) {
-	writeLine(w, fmt.Sprintf("Storm/subs=%d/within-ms=%d", r.Subscribers, r.Within.Milliseconds()), r.Subscribers,
+	WriteLine(w, fmt.Sprintf("Storm/subs=%d/within-ms=%d", r.Subscribers, r.Within.Milliseconds()), r.Subscribers,
 		Metric{ms(r.P50), "p50-ms"}, Metric{ms(r.P99), "p99-ms"}, Metric{float64(r.Subscribes), "upstream-subscribes"},
 		Metric{r.Copies, "upstream-copies"}, Metric{float64(r.Lost), "lost"}, Metric{float64(r.Doubled), "doubled"})
 }

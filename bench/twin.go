@@ -34,7 +34,7 @@ type TwinResult struct {
 
 // Print writes the result as a Go benchmark line.
 func (r *TwinResult) Print(w io.Writer) {
-	writeLine(w, fmt.Sprintf("Twin/size=%d/rate=%d", r.Size, r.Rate), r.Kills,
+	WriteLine(w, fmt.Sprintf("Twin/size=%d/rate=%d", r.Size, r.Rate), r.Kills,
 		Metric{float64(r.Missing), "missing"}, Metric{float64(r.Doubled), "doubled"}, Metric{ms(r.P99), "p99-ms"})
 }
 
@@ -48,7 +48,7 @@ func Twins(ctx context.Context, c TwinConfig) (*TwinResult, error) {
 	r := &TwinResult{TwinConfig: c}
 	var mu sync.Mutex
 	var ages []time.Duration
-	err = inParallel(c.Kills, c.AtOnce, func(i int) error {
+	err = InParallel(c.Kills, c.AtOnce, func(i int) error {
 		tallies, err := s.twin(ctx, moqt.NS("bench", "twin").Track(fmt.Sprint(i)), c)
 		if err != nil {
 			return fmt.Errorf("track %d: %w", i, err)

@@ -102,7 +102,7 @@ func p99(ages []time.Duration) float64 {
 
 func writeUrgent(w io.Writer, way string, c UrgentConfig, ages []time.Duration) {
 	list := slices.Clone(ages)
-	writeLine(w, fmt.Sprintf("Urgent/over=%s/size=%d/rate=%d/rtt-ms=%d/queue=%d", way, c.Size, c.Rate, c.RTT.Milliseconds(), c.Queue), len(list),
+	WriteLine(w, fmt.Sprintf("Urgent/over=%s/size=%d/rate=%d/rtt-ms=%d/queue=%d", way, c.Size, c.Rate, c.RTT.Milliseconds(), c.Queue), len(list),
 		Metric{ms(quantile(list, 0.5)), "p50-ms"}, Metric{ms(quantile(list, 0.9)), "p90-ms"}, Metric{ms(quantile(list, 0.99)), "p99-ms"})
 }
 

@@ -26,7 +26,7 @@ func newApp() *cli.App {
 			fanoutCommand("tcp", "fanout over TCP, and over TLS", "tcp,tls", false),
 			fanoutCommand("slow", "fanout with one subscriber behind a link of half the rate", "relay", true),
 			joinCommand(), stormCommand(), handshakesCommand(), twinsCommand(), churnCommand(),
-			sessionCommand(), urgentCommand(), plotCommand(), serveCommand(),
+			sessionCommand(), urgentCommand(), multipathCommand(), plotCommand(), serveCommand(),
 		},
 	}
 }

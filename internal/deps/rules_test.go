@@ -46,7 +46,7 @@ internal/trust            : internal/app quic-go cli | internal/devcert
 
 cmd/moq                   : internal/app |
 cmd/moq-api               : api api/redisstore internal/app internal/metrics cli client_golang | miniredis transport/moqt
-cmd/moq-bench             : bench bench/figures internal/app internal/trust transport transport/moqt cli |
+cmd/moq-bench             : bench bench/figures bench/multipath internal/app internal/trust transport transport/moqt cli |
 cmd/moq-clock             : clock transport transport/moqt internal/app internal/dialer cli | internal/devcert
 cmd/moq-dir               : dir transport transport/moqt internal/app internal/devcert internal/metrics internal/trace quic-go cli client_golang | internal/trust
 cmd/moq-interop-client    : interop transport/moqt transport/wire internal/app internal/trace internal/trust cli | internal/devcert relay transport
@@ -55,6 +55,8 @@ cmd/moq-relay             : relay relay/cache api transport transport/moqt web i
 cmd/moq-sub               : sub transport transport/moqt internal/app internal/dialer cli | internal/devcert
 
 bench                     : transport transport/moqt internal/netsim internal/devcert quic-go sys | transport/transporttest
+bench/lab                 : internal/netsim sys |
+bench/multipath           : bench bench/lab internal/devcert internal/netsim pub/bond relay transport transport/bond transport/moqt |
 bench/figures             : |
 web                       : |
 dev                       : |

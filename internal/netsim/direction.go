@@ -43,7 +43,7 @@ func newDirection(r *rand.Rand, deliver func(packet)) *direction {
 		deliver: deliver,
 		wake:    make(chan struct{}, 1),
 		rand:    r,
-		shape:   shape{mtu: 1472},
+		shape:   shape{mtu: 1472, headers: unset},
 	}
 }
 
@@ -77,9 +77,9 @@ func (d *direction) send(p packet) {
 			return
 		}
 		if s.replay != nil {
-			d.free = d.cursor.place(s.replay, now, size)
+			d.free = d.cursor.place(s.replay, now, size+s.overhead())
 		} else {
-			d.free = d.free.Add(timeFor(size, s.rate))
+			d.free = d.free.Add(timeFor(size+s.overhead(), s.rate))
 		}
 		d.queue = append(d.queue, queued{d.free, size})
 		d.waiting += size
@@ -208,6 +208,17 @@ func (s *shape) queueBytes() int {
 		rate = s.replay.trace.Mean()
 	}
 	return max(64<<10, int(rate/8/10))
+}
+
+// overhead returns how many bytes a packet costs beside its payload.
+func (s *shape) overhead() int {
+	switch {
+	case s.headers != unset:
+		return s.headers
+	case s.replay != nil:
+		return traceHeaders
+	}
+	return 0
 }
 
 func timeFor(bytes int, rate int64) time.Duration {

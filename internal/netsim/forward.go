@@ -2,7 +2,6 @@ package netsim
 
 import (
 	"errors"
-	"math/rand/v2"
 	"net"
 	"net/netip"
 	"sync"
@@ -13,10 +12,8 @@ import (
 // measurements that need processes of their own. Clients dial its address in
 // place of the server's. It has one client at a time: the last to send.
 type Forwarder struct {
+	*Line
 	client, server *net.UDPConn
-	up, down       *direction
-	done           chan struct{}
-	once           sync.Once
 	wg             sync.WaitGroup
 
 	mu   sync.Mutex // guards peer
@@ -30,7 +27,7 @@ func Forward(addr string, opts ...Option) (*Forwarder, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &Forwarder{done: make(chan struct{})}
+	f := &Forwarder{}
 	if f.server, err = net.DialUDP("udp", nil, to); err != nil {
 		return nil, err
 	}
@@ -42,16 +39,7 @@ func Forward(addr string, opts ...Option) (*Forwarder, error) {
 		c.SetReadBuffer(receiveBuffer)
 		c.SetWriteBuffer(receiveBuffer)
 	}
-	f.up = newDirection(rand.New(rand.NewPCG(1, 2)), func(p packet) { f.server.Write(p.data) })
-	f.down = newDirection(rand.New(rand.NewPCG(1, 3)), f.toClient)
-	up, down := f.up.currentShape(), f.down.currentShape()
-	for _, o := range opts {
-		o(&up, &down)
-	}
-	f.up.setShape(up)
-	f.down.setShape(down)
-	f.wg.Go(func() { f.up.run(f.done) })
-	f.wg.Go(func() { f.down.run(f.done) })
+	f.Line = NewLine(1, func(b []byte) { f.server.Write(b) }, f.toClient, opts...)
 	f.wg.Go(f.readClient)
 	f.wg.Go(f.readServer)
 	return f, nil
@@ -60,25 +48,20 @@ func Forward(addr string, opts ...Option) (*Forwarder, error) {
 // Addr returns the address for clients.
 func (f *Forwarder) Addr() net.Addr { return f.client.LocalAddr() }
 
-// Stats is as [Link.Stats].
-func (f *Forwarder) Stats() (up, down Stats) { return f.up.currentStats(), f.down.currentStats() }
-
 // Close ends the link; what is on its way is lost.
 func (f *Forwarder) Close() error {
-	f.once.Do(func() {
-		close(f.done)
-		f.client.Close()
-		f.server.Close()
-	})
+	f.client.Close()
+	f.server.Close()
 	f.wg.Wait()
+	f.Line.Close()
 	return nil
 }
 
-func (f *Forwarder) toClient(p packet) {
+func (f *Forwarder) toClient(b []byte) {
 	f.mu.Lock()
 	peer := f.peer
 	f.mu.Unlock()
-	f.client.WriteToUDPAddrPort(p.data, peer)
+	f.client.WriteToUDPAddrPort(b, peer)
 }
 
 func (f *Forwarder) readClient() {
@@ -94,7 +77,7 @@ func (f *Forwarder) readClient() {
 		f.mu.Lock()
 		f.peer = from
 		f.mu.Unlock()
-		f.up.send(packet{data: append([]byte(nil), buf[:n]...)})
+		f.SendUp(append([]byte(nil), buf[:n]...))
 	}
 }
 
@@ -108,7 +91,7 @@ func (f *Forwarder) readServer() {
 			}
 			return
 		}
-		f.down.send(packet{data: append([]byte(nil), buf[:n]...)})
+		f.SendDown(append([]byte(nil), buf[:n]...))
 	}
 }
 

@@ -1,9 +1,6 @@
 package netsim
 
-import (
-	"math/rand/v2"
-	"time"
-)
+import "time"
 
 // Kbit and Mbit are rates in bits per second.
 const (
@@ -15,9 +12,9 @@ const (
 // share it. Its two directions are independent. Its methods may be called
 // concurrently.
 type Link struct {
-	net      *Network
-	id       int
-	up, down *direction
+	duplex
+	net *Network
+	id  int
 }
 
 // shape is what a direction does to packets.
@@ -29,6 +26,7 @@ type shape struct {
 	jitter  time.Duration
 	queue   int // bytes; 0 is the default for the rate
 	mtu     int // bytes of UDP payload
+	headers int // bytes a packet costs beside its payload; unset is the default
 	loss    lossModel
 }
 
@@ -63,6 +61,16 @@ func Queue(bytes int) Option {
 func MTU(bytes int) Option {
 	return both(func(s *shape) { s.mtu = bytes })
 }
+
+// Headers is how many bytes each packet takes of the rate beside its payload.
+// Without it, they are none with [Rate], which counts payload, and the 28 of IPv4
+// and UDP with [Replay], as traces count whole packets.
+func Headers(bytes int) Option {
+	return both(func(s *shape) { s.headers = bytes })
+}
+
+// unset is the value of headers that nobody has named.
+const unset = -1
 
 // Loss drops each packet with probability p, whatever happened to the others.
 func Loss(p float64) Option {
@@ -110,9 +118,7 @@ func (n *Network) Link(opts ...Option) *Link {
 		n.t.Fatal("netsim: more than 255 links")
 	}
 	l := &Link{net: n, id: id}
-	l.up = newDirection(rand.New(rand.NewPCG(n.seed, uint64(2*id))), n.forward)
-	l.down = newDirection(rand.New(rand.NewPCG(n.seed, uint64(2*id+1))), n.arrive)
-	l.Set(opts...)
+	l.duplex = newDuplex(n.seed, id, n.forward, n.arrive, opts)
 	n.wg.Go(func() { l.up.run(n.done) })
 	n.wg.Go(func() { l.down.run(n.done) })
 	return l
@@ -123,30 +129,6 @@ func (l *Link) Network() *Network { return l.net }
 
 // Listen returns a new endpoint behind the link, at an address of its own.
 func (l *Link) Listen() *Conn { return l.net.listen(l) }
-
-// Set changes the link from now on. What opts do not name stays as it was, and
-// packets on their way keep the times they have been given.
-func (l *Link) Set(opts ...Option) {
-	up, down := l.up.currentShape(), l.down.currentShape()
-	for _, o := range opts {
-		o(&up, &down)
-	}
-	l.up.setShape(up)
-	l.down.setShape(down)
-}
-
-// Cut breaks the link in both directions: what is sent, and what would arrive,
-// is lost until [Link.Restore].
-func (l *Link) Cut() {
-	l.up.setDark(true)
-	l.down.setDark(true)
-}
-
-// Restore ends what [Link.Cut] began.
-func (l *Link) Restore() {
-	l.up.setDark(false)
-	l.down.setDark(false)
-}
 
 // Blackout cuts the link now and restores it after d. It does not wait for that.
 func (l *Link) Blackout(d time.Duration) {
@@ -173,7 +155,3 @@ type Stats struct {
 	TooLarge                         int64 // packets larger than the MTU
 	Dark                             int64 // packets in a blackout
 }
-
-// Stats returns what the link has done so far to packets of the endpoints behind
-// it (up) and to those for them (down).
-func (l *Link) Stats() (up, down Stats) { return l.up.currentStats(), l.down.currentStats() }

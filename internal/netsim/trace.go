@@ -22,8 +22,8 @@ type Trace struct {
 // [Trace] carries. What is not used of a chance is lost.
 const TracePacket = 1500
 
-// headers are those of IPv4 and UDP, which a trace counts and Rate does not.
-const headers = 28
+// traceHeaders are those of IPv4 and UDP, which a trace counts and Rate does not.
+const traceHeaders = 28
 
 // maxTrace bounds the length of a trace, and of its lines together.
 const maxTrace = 24 * time.Hour
@@ -138,8 +138,9 @@ func (t *Trace) chancesBefore(at time.Duration) int64 {
 	return rounds*int64(len(t.chances)) + int64(sort.Search(len(t.chances), func(i int) bool { return t.chances[i] >= rest }))
 }
 
-// chance returns when the n-th chance comes, over all rounds.
-func (t *Trace) chance(n int64) time.Duration {
+// Chance returns when the n-th chance comes, from 0 and over all rounds, counted
+// from the start of the first.
+func (t *Trace) Chance(n int64) time.Duration {
 	per := int64(len(t.chances))
 	return time.Duration(n/per)*t.length + t.chances[n%per]
 }
@@ -165,20 +166,19 @@ type cursor struct {
 	left int // bytes of the chance at at
 }
 
-// place books size bytes of payload that come at now, and returns when the last
-// of them is sent.
+// place books size bytes, headers included, that come at now, and returns when the
+// last of them is sent.
 func (c *cursor) place(r *replay, now time.Time, size int) time.Time {
 	if c.of != r {
 		*c = cursor{of: r}
 	}
-	size += headers
 	if c.at.Before(now) { // chances that have passed are lost
 		c.left = 0
 		c.next = max(c.next, r.trace.chancesBefore(now.Sub(r.start)))
 	}
 	for c.left < size {
 		size -= c.left
-		c.at, c.left = r.start.Add(r.trace.chance(c.next)), TracePacket
+		c.at, c.left = r.start.Add(r.trace.Chance(c.next)), TracePacket
 		c.next++
 	}
 	c.left -= size

@@ -25,7 +25,7 @@ func TestReplaySendsByTheChances(t *testing.T) {
 		server, client := n.Listen(), link.Listen()
 		log, done := collect(server, time.Now())
 		for i := range 6 {
-			client.WriteTo(numbered(i, TracePacket-headers), server.LocalAddr())
+			client.WriteTo(numbered(i, TracePacket-traceHeaders), server.LocalAddr())
 		}
 		time.Sleep(time.Second)
 		server.Close()
@@ -51,8 +51,8 @@ func TestReplayLosesUnusedChances(t *testing.T) {
 		server, client := n.Listen(), link.Listen()
 		log, done := collect(server, time.Now())
 		time.Sleep(4500 * time.Microsecond)
-		client.WriteTo(numbered(0, TracePacket/2-headers), server.LocalAddr())
-		client.WriteTo(numbered(1, TracePacket/2-headers), server.LocalAddr()) // shares the chance
+		client.WriteTo(numbered(0, TracePacket/2-traceHeaders), server.LocalAddr())
+		client.WriteTo(numbered(1, TracePacket/2-traceHeaders), server.LocalAddr()) // shares the chance
 		client.WriteTo(numbered(2, 100), server.LocalAddr())
 		time.Sleep(time.Second)
 		server.Close()

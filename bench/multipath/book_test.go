@@ -1,0 +1,97 @@
+package multipath
+
+import (
+	"math"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestOutcome(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &Scenario{Links: []Link{{Rate: 1}, {Rate: 9, Later: true}}, Length: 10 * time.Second, From: 2 * time.Second}
+		began := time.Now()
+		var b book
+		at := func(d time.Duration) { time.Sleep(time.Until(began.Add(d))) }
+		for i := range 10 { // one a second, of 12,500 bytes
+			at(time.Duration(i) * time.Second)
+			b.make(&unit{track: video, n: i, made: time.Now(), payload: make([]byte, 12_500), vital: i == 5})
+			if i == 7 {
+				continue // never comes
+			}
+			at(time.Duration(i)*time.Second + time.Duration(100*i)*time.Millisecond)
+			b.take(video, i)
+			b.take(video, i) // counts once
+		}
+		b.take(video, 10) // was not made
+		o := b.outcome(s, began)
+		if o.Objects != 8 || o.Lost != 1 || o.VitalLost != 0 {
+			t.Errorf("%d objects, %d lost, %d vital; want 8, 1, 0", o.Objects, o.Lost, o.VitalLost)
+		}
+		// 200, 300, 400, 500, 600, 800, 900 ms and one lost.
+		if o.P50 != 500*ms || o.Max != 900*ms || o.VitalMax != 500*ms {
+			t.Errorf("p50 %v, max %v, vital %v; want 500 ms, 900 ms, 500 ms", o.P50, o.Max, o.VitalMax)
+		}
+		if o.Late200 != 87.5 || o.Late500 != 50 || o.Late1000 != 12.5 {
+			t.Errorf("late %v, %v, %v %%; want 87.5, 50, 12.5", o.Late200, o.Late500, o.Late1000)
+		}
+		if o.Gap != 2200*ms { // from the one at 6.6 s to that at 8.8 s
+			t.Errorf("gap %v, want 2.2 s", o.Gap)
+		}
+		// Seven of 100 kbit within 8 s, over a link of 1 Mbit/s.
+		if math.Abs(o.Efficiency-100*0.7/8) > 0.01 {
+			t.Errorf("efficiency %v %%, want 8.75", o.Efficiency)
+		}
+		s.Gap = 3 * time.Second
+		if o := b.outcome(s, began); o.Gap != 1100*ms {
+			t.Errorf("gap around 3 s is %v, want 1.1 s", o.Gap)
+		}
+	})
+}
+
+func TestUnderWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var b book
+		for n := range 4 {
+			b.make(&unit{track: video, n: n, made: time.Now(), payload: make([]byte, 100)})
+		}
+		b.take(video, 0)
+		b.take(video, 2)
+		if got := b.underWay(); got != 200 {
+			t.Errorf("%d bytes are under way, want 200", got)
+		}
+		time.Sleep(lostAfter + ms)
+		if got := b.underWay(); got != 0 {
+			t.Errorf("%d bytes are under way long after, want 0", got)
+		}
+	})
+}
+
+func TestLoadHasItsBitrate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, l := range []Load{{Bitrate: 4}, {Bitrate: 4, Audio: true}} {
+			const length = 20 * time.Second
+			var bytes, count, vital int
+			seen := make(map[string]bool)
+			err := newSource(1).live(t.Context(), l, length, func(u *unit) {
+				bytes += len(u.payload)
+				count++
+				vital += one(u.vital)
+				seen[string(u.payload)] = true
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if mbit := float64(bytes) * 8 / 1e6 / length.Seconds(); math.Abs(mbit-4) > 0.02 {
+				t.Errorf("%+v: %.3f Mbit/s, want 4", l, mbit)
+			}
+			wantCount, wantVital := 600, 10
+			if l.Audio {
+				wantCount, wantVital = 600+940, 10+940
+			}
+			if count != wantCount || vital != wantVital || len(seen) != count {
+				t.Errorf("%+v: %d objects, %d of them vital, %d different; want %d, %d, all", l, count, vital, len(seen), wantCount, wantVital)
+			}
+		}
+	})
+}

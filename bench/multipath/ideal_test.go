@@ -1,0 +1,42 @@
+package multipath
+
+import (
+	"math"
+	"os"
+	"testing"
+	"time"
+)
+
+// TestIdeal compares with what the traces were found to allow when they were
+// chosen, percent of pictures that take more than 200, 500 and 1000 ms.
+func TestIdeal(t *testing.T) {
+	folder := Traces(os.Getenv("TRIBUTARY_TRACES"))
+	if folder == "" {
+		t.Skip("TRIBUTARY_TRACES names no folder of traces")
+	}
+	want := map[string][2][3]float64{ // best single link, all
+		"A-verizon-tmobile-cbr-4":   {{9.3, 6.7, 5.7}, {0.08, 0, 0}},
+		"A-verizon-tmobile-cbr-8":   {{24.7, 22.4, 21.9}, {2.8, 1.8, 0.6}},
+		"B-att-verizon-cbr-2":       {{8.8, 6.0, 4.8}, {0.5, 0, 0}},
+		"B-att-verizon-cbr-4":       {{23.1, 19.0, 15.7}, {8.1, 4.8, 3.1}},
+		"C-starlink-verizon-cbr-4":  {{5.9, 5.2, 4.3}, {0.34, 0, 0}},
+		"C-starlink-verizon-cbr-8":  {{24.0, 21.5, 19.7}, {8.5, 5.8, 3.6}},
+		"D-starlink-att-umts-cbr-2": {{4.3, 3.5, 2.6}, {0, 0, 0}},
+		"D-starlink-att-umts-cbr-4": {{5.9, 5.2, 4.3}, {1.7, 0.9, 0}},
+		"E-5g-att-cbr-2":            {{11.8, 8.2, 4.1}, {1.1, 0.4, 0}},
+	}
+	for _, s := range replays() {
+		t.Run(s.Name, func(t *testing.T) {
+			for i, limit := range []time.Duration{200 * ms, 500 * ms, time.Second} {
+				best, most, err := s.bounds(folder, limit)
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Logf("late@%v: best %.2f, all %.2f; told %.2f, %.2f", limit, best, most, want[s.Name][0][i], want[s.Name][1][i])
+				if math.Abs(best-want[s.Name][0][i]) > 1 || math.Abs(most-want[s.Name][1][i]) > 1 {
+					t.Errorf("late@%v: best %.2f, all %.2f, want %v", limit, best, most, want[s.Name])
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,76 @@
+package multipath
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tributary-live/tributary/bench"
+)
+
+// play runs s once on simulated links, in a bubble that is not the test's.
+func play(t *testing.T, s *Scenario, p Peer) *Outcome {
+	t.Helper()
+	c := Config{Backend: Virtual}
+	o, err := c.play(t.Context(), s, p, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
+func TestOneLinkCarriesWhatItCan(t *testing.T) {
+	s := &Scenario{Name: "one", Links: []Link{{Name: "eth0", Rate: 5, RTT: 40 * ms}}, Length: 8 * time.Second, From: 3 * time.Second}
+	o := play(t, s, Single)
+	if o.Efficiency < 88 || o.Efficiency > 96 {
+		t.Errorf("bulk takes %.1f %% of the link, want 88 to 96", o.Efficiency)
+	}
+	if o.Wire < 103 || o.Wire > 112 {
+		t.Errorf("%.1f %% of the payload went up the link, want 103 to 112", o.Wire)
+	}
+}
+
+func TestLiveOnOneLink(t *testing.T) {
+	s := &Scenario{Name: "one", Links: []Link{{Name: "eth0", Rate: 5, RTT: 40 * ms}}, Load: Load{Bitrate: 2, Audio: true},
+		Length: 8 * time.Second, From: 2 * time.Second,
+		Steps: []Step{{At: 5 * time.Second, Link: 0, Do: Cut}, {At: 6 * time.Second, Link: 0, Do: Restore}}}
+	o := play(t, s, Single)
+	if o.Objects != 180+282 || o.Lost > 0 {
+		t.Errorf("%d objects, %d lost; want 462, none", o.Objects, o.Lost)
+	}
+	if o.P50 < 20*ms || o.P50 > 60*ms {
+		t.Errorf("p50 %v, want 20 to 60 ms", o.P50)
+	}
+	if o.Gap < time.Second || o.Late500 == 0 {
+		t.Errorf("the longest silence is %v, and %.2f %% are late, with the link cut for a second", o.Gap, o.Late500)
+	}
+}
+
+func TestBarsOfScenarios(t *testing.T) {
+	seen := make(map[string]bool)
+	for _, s := range Scenarios() {
+		if seen[s.Name] {
+			t.Errorf("two scenarios are called %s", s.Name)
+		}
+		seen[s.Name] = true
+		if s.From >= s.Length || s.Number == "" {
+			t.Errorf("%s counts from %v of %v, number %q", s.Name, s.From, s.Length, s.Number)
+		}
+		at := time.Duration(0)
+		for _, step := range s.Steps {
+			if step.At < at || step.At > s.Length+grace || step.Link >= len(s.Links) {
+				t.Errorf("%s: step %+v has no place", s.Name, step)
+			}
+			at = step.At
+		}
+		if strings.ContainsAny(s.Name, " /\t") {
+			t.Errorf("%q is no name for a benchmark", s.Name)
+		}
+		j := &judgement{scenario: s, runs: map[Peer][]*Outcome{Bond: {{}, {}}, Single: {{}}, MPTCP: {{}}}}
+		for _, b := range s.judge(j) {
+			if b.Bound == nil || b.Verdict() == bench.Told {
+				t.Errorf("%s: %s has no bound", s.Name, b.Name)
+			}
+		}
+	}
+}

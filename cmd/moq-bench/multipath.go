@@ -1,0 +1,65 @@
+package main
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/tributary-live/tributary/bench"
+	"github.com/tributary-live/tributary/bench/multipath"
+	"github.com/tributary-live/tributary/internal/app"
+)
+
+var tracesFlag = &cli.StringFlag{Name: "traces", EnvVars: []string{"TRIBUTARY_TRACES"}, Usage: "`DIRECTORY` of the traces of real links"}
+
+func multipathCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "multipath",
+		Usage: "what a publisher gets to a relay over several links",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "scenario", Usage: "scenarios whose name or number matches this regular `EXPRESSION`; without it, they are listed"},
+			&cli.IntFlag{Name: "runs", Value: 3, Usage: "how often to run each"},
+			&cli.StringFlag{Name: "peer", Value: "single", Usage: "measure these by turns, a `LIST` of single, mptcp"},
+			&cli.StringFlag{Name: "backend", Value: "netsim", Usage: "netsim: simulated links in virtual time; lab: real sockets in network namespaces, which needs root"},
+			tracesFlag, relayFlag(),
+		},
+		Action: func(c *cli.Context) error {
+			if c.String("scenario") == "" {
+				for _, s := range multipath.Scenarios() {
+					fmt.Fprintf(c.App.Writer, "%-4s %s\n", s.Number, s.Name)
+				}
+				return nil
+			}
+			config := multipath.Config{Backend: multipath.Backend(c.String("backend")), Runs: c.Int("runs"), Traces: multipath.Traces(c.String("traces")), Relay: relayOf(c)}
+			for _, p := range strings.Split(c.String("peer"), ",") {
+				config.Peers = append(config.Peers, multipath.Peer(p))
+			}
+			var err error
+			if config.Only, err = regexp.Compile("^(?:" + c.String("scenario") + ")$"); err != nil {
+				return app.Usagef("--scenario: %w", err)
+			}
+			switch {
+			case config.Backend != multipath.Virtual && config.Backend != multipath.Real:
+				return app.Usagef("--backend is netsim or lab, not %q", config.Backend)
+			case config.Backend == multipath.Virtual && slices.Contains(config.Peers, multipath.MPTCP):
+				return app.Usagef("MPTCP is the kernel's and has no simulated links: use --backend lab")
+			}
+			return playScenarios(c, config)
+		},
+	}
+}
+
+func playScenarios(c *cli.Context, config multipath.Config) error {
+	action := func(c *cli.Context) error {
+		bars, err := multipath.Bars(c.Context, c.App.Writer, config)
+		return judged(c, bars, err)
+	}
+	if config.Backend == multipath.Real {
+		return measured(action)(c)
+	}
+	bench.PrintMachine(c.App.Writer, c.App.Version)
+	return action(c)
+}
