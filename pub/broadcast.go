@@ -42,6 +42,7 @@ func (b *Broadcast) Track(name string, priority moqt.Priority) *Track {
 	t := b.tracks[name]
 	if t == nil {
 		t = newTrack(priority)
+		t.alias = firstAlias + uint64(len(b.tracks))
 		b.tracks[name] = t
 		b.changedLocked()
 	}
@@ -87,6 +88,11 @@ var ErrNameTaken = errors.New("another publisher has this name, with other conte
 // sessions may serve a broadcast at once. It returns [ErrNameTaken] if the peer
 // has found that another publisher's content under this name is different.
 func (b *Broadcast) Serve(ctx context.Context, sess *transport.Session) error {
+	return b.answer(ctx, sess, b.sendTo)
+}
+
+// answer is Serve, with what is to become of a subscription.
+func (b *Broadcast) answer(ctx context.Context, sess *transport.Session, subscribed subscriber) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	announced, err := sess.Announce(ctx, b.ns)
@@ -120,15 +126,18 @@ func (b *Broadcast) Serve(ctx context.Context, sess *transport.Session) error {
 			}
 			return err
 		}
-		wg.Go(func() { b.handle(ctx, req) })
+		wg.Go(func() { b.handle(ctx, req, subscribed) })
 	}
 }
 
-func (b *Broadcast) handle(ctx context.Context, req transport.Request) {
+// subscriber answers a subscription to a track and sends it what it wants.
+type subscriber func(ctx context.Context, t *Track, req *transport.SubscribeRequest)
+
+func (b *Broadcast) handle(ctx context.Context, req transport.Request, subscribed subscriber) {
 	switch req := req.(type) {
 	case *transport.SubscribeRequest:
 		if t := b.wanted(ctx, req, req.Track); t != nil {
-			b.serve(func() { b.sendTo(ctx, t, req) })
+			b.serve(func() { subscribed(ctx, t, req) })
 		}
 	case *transport.FetchRequest:
 		if t := b.wanted(ctx, req, req.Track); t != nil {
@@ -195,9 +204,21 @@ func (b *Broadcast) count(n int) {
 }
 
 func (b *Broadcast) sendTo(ctx context.Context, t *Track, req *transport.SubscribeRequest) {
-	w, err := req.Accept(&transport.PublishOptions{Properties: t.properties(), Largest: t.Largest})
-	if err != nil {
+	w := t.accept(req, 0)
+	if w == nil {
 		return
+	}
+	answered := time.Now()
+	if t.send(ctx, w) {
+		finish(ctx, w, answered)
+	}
+}
+
+// accept answers a subscription. It returns nil if the subscriber is gone.
+func (t *Track) accept(req *transport.SubscribeRequest, alias uint64) *transport.TrackWriter {
+	w, err := req.Accept(&transport.PublishOptions{Properties: t.properties(), Largest: t.Largest, Alias: alias})
+	if err != nil {
+		return nil
 	}
 	switch req.Filter.Kind {
 	case moqt.FilterNone, moqt.FilterAbsoluteStart, moqt.FilterAbsoluteRange:
@@ -205,10 +226,11 @@ func (b *Broadcast) sendTo(ctx context.Context, t *Track, req *transport.Subscri
 			w.Narrow(moqt.Location{Group: l.Group})
 		}
 	}
-	answered := time.Now()
-	if !t.send(ctx, w) {
-		return
-	}
+	return w
+}
+
+// finish ends a subscription that was answered then and has been sent everything.
+func finish(ctx context.Context, w *transport.TrackWriter, answered time.Time) {
 	select { // a joining FETCH may be on its way, which needs the subscription
 	case <-time.After(drainQuiet - time.Since(answered)):
 	case <-w.Context().Done():

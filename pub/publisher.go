@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tributary-live/tributary/pub/bond"
 	"github.com/tributary-live/tributary/pub/catalog"
 	"github.com/tributary-live/tributary/pub/fmp4"
 	"github.com/tributary-live/tributary/transport"
@@ -34,8 +35,11 @@ type PublisherConfig struct {
 	// Ahead is how far media may run before the clock: what comes faster than
 	// it plays is held back beyond that.
 	Ahead time.Duration
-	// Dial opens a session with the relay. It is required.
+	// Dial opens a session with the relay. It is required unless there is a Bond.
 	Dial func(ctx context.Context) (*transport.Session, error)
+	// Bond says how to reach the relay over several paths, which are added by
+	// [Publisher.Bond]. Its Serve is the publisher's.
+	Bond *bond.Config
 	// Logger gets what the publisher has to say. If nil, nothing is logged.
 	Logger *slog.Logger
 }
@@ -46,6 +50,7 @@ type Publisher struct {
 	cfg       PublisherConfig
 	log       *slog.Logger
 	broadcast *Broadcast
+	bond      *bond.Bond // or nil
 }
 
 // NewPublisher returns a publisher; Run does the work.
@@ -60,8 +65,17 @@ func NewPublisher(c PublisherConfig) *Publisher {
 	// Those who wait for the broadcast subscribe to the catalog first. They are
 	// to be there before the media is, so that they miss nothing of it.
 	p.broadcast.Track(catalog.TrackName, PriorityCatalog)
+	if c.Bond != nil {
+		bc := *c.Bond
+		bc.Serve = p.serveBond
+		p.bond = bond.New(bc)
+	}
 	return p
 }
+
+// Bond returns the publisher's bond, to add paths and to see how they fare, or nil
+// if it has none.
+func (p *Publisher) Bond() *bond.Bond { return p.bond }
 
 // drainTime bounds the wait for subscribers to read the end of a broadcast.
 const drainTime = 5 * time.Second
@@ -76,15 +90,25 @@ const drainTime = 5 * time.Second
 // goes on under the same name. A read of the source that blocks then is not
 // waited for.
 func (p *Publisher) Run(ctx context.Context) error {
-	sess, err := p.cfg.Dial(ctx)
-	if err != nil {
-		return err
-	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer cancel(nil)
-	wg.Go(func() { cancel(p.serve(ctx, sess)) })
+	if p.bond != nil {
+		wg.Go(func() { cancel(p.bond.Run(ctx)) })
+		select {
+		case <-p.bond.Reached():
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	} else {
+		sess, err := p.cfg.Dial(ctx)
+		if err != nil {
+			return err
+		}
+		wg.Go(func() { cancel(p.serve(ctx, sess)) })
+	}
+	var err error
 	media := make(chan error, 1)
 	go func() { media <- p.feed(ctx) }() // cannot be interrupted where the source is a pipe
 	select {
@@ -118,14 +142,11 @@ func (p *Publisher) serve(ctx context.Context, sess *transport.Session) error {
 			p.log.Info("publishing", "ns", p.cfg.Namespace, "remote", sess.Info().RemoteAddr)
 			err := p.broadcast.Serve(ctx, sess)
 			sess.Close()
-			var refused *transport.RequestError
-			switch {
-			case ctx.Err() != nil:
+			if ctx.Err() != nil {
 				return context.Cause(ctx)
-			case errors.Is(err, ErrNameTaken):
-				return fmt.Errorf("the relay refuses %s: %w", p.cfg.Namespace.Slashed(), err)
-			case errors.As(err, &refused) && refused.RetryAfter < 0 && refused.Code != moqt.RequestGoingAway:
-				return err
+			}
+			if final := p.final(err); final != nil {
+				return final
 			}
 			p.log.Warn("relay lost", "err", err)
 			if time.Since(began) > redialMost {
@@ -146,6 +167,34 @@ func (p *Publisher) serve(ctx context.Context, sess *transport.Session) error {
 			sess = nil
 		}
 	}
+}
+
+// final returns err if another session would end with it as well, and otherwise
+// nil.
+func (p *Publisher) final(err error) error {
+	var refused *transport.RequestError
+	switch {
+	case errors.Is(err, ErrNameTaken):
+		return fmt.Errorf("the relay refuses %s: %w", p.cfg.Namespace.Slashed(), err)
+	case errors.As(err, &refused) && refused.RetryAfter < 0 && refused.Code != moqt.RequestGoingAway:
+		return err
+	}
+	return nil
+}
+
+// serveBond publishes on a session of the bond, or on one of those that take its
+// place at a relay that does not know bonds.
+func (p *Publisher) serveBond(ctx context.Context, sess *transport.Session, joined bool) error {
+	var err error
+	if joined {
+		err = p.broadcast.ServeBond(ctx, sess, p.bond)
+	} else {
+		err = p.broadcast.Serve(ctx, sess)
+	}
+	if final := p.final(err); final != nil && ctx.Err() == nil {
+		return &bond.Permanent{Err: final}
+	}
+	return err
 }
 
 // feed reads the source to its end.
@@ -192,7 +241,7 @@ func (p *Publisher) feed(ctx context.Context) error {
 func publish(tracks map[string]*Track, items []Item) {
 	for _, i := range items {
 		t := tracks[i.Track]
-		t.Append(i.Group, i.Data)
+		t.add(i.Group, i.Data, i.Key)
 		if i.Last {
 			t.CloseGroup()
 		}

@@ -14,6 +14,7 @@ import (
 // are still held. Its methods may be called concurrently.
 type Track struct {
 	priority moqt.Priority
+	alias    uint64 // on the sessions of a bond
 
 	mu      sync.Mutex // guards what follows
 	groups  []*group   // ascending ids
@@ -21,6 +22,7 @@ type Track struct {
 	dropped bool       // something that was published is not held any more
 	ended   bool
 	changed chan struct{} // closed and replaced at each change
+	feed    *feed         // of the bond that the track goes by, or nil
 }
 
 // Groups are held while there are no more than keepGroups, or while their
@@ -51,6 +53,7 @@ type group struct {
 type object struct {
 	payload []byte
 	made    time.Time
+	key     bool // what follows may depend on it
 }
 
 func (g *group) close() {
@@ -66,9 +69,13 @@ func newTrack(priority moqt.Priority) *Track {
 // Append publishes the next object: its group must be the running one, or a
 // later one, which ends the running one. Object ids count from 0. The payload
 // is kept and must not be changed.
-func (t *Track) Append(groupID uint64, payload []byte) {
+func (t *Track) Append(groupID uint64, payload []byte) { t.add(groupID, payload, false) }
+
+// add is Append for an object that others may depend on, or not. The first of a
+// group always is one.
+func (t *Track) add(groupID uint64, payload []byte, key bool) {
 	t.mu.Lock()
-	defer t.mu.Unlock()
+	defer t.unlock()
 	g := t.runningLocked()
 	if g == nil || g.id != groupID {
 		if g != nil {
@@ -80,7 +87,7 @@ func (t *Track) Append(groupID uint64, payload []byte) {
 		g = &group{id: groupID, began: time.Now()}
 		t.groups = append(t.groups, g)
 	}
-	g.objects = append(g.objects, object{payload, time.Now()})
+	g.objects = append(g.objects, object{payload, time.Now(), key || len(g.objects) == 0})
 	g.bytes += int64(len(payload))
 	t.bytes += int64(len(payload))
 	t.trimLocked()
@@ -111,7 +118,7 @@ func (t *Track) trimLocked() {
 // CloseGroup ends the running group: no object will be added to it.
 func (t *Track) CloseGroup() {
 	t.mu.Lock()
-	defer t.mu.Unlock()
+	defer t.unlock()
 	if g := t.runningLocked(); g != nil {
 		g.close()
 		t.changedLocked()
@@ -120,12 +127,21 @@ func (t *Track) CloseGroup() {
 
 func (t *Track) end() {
 	t.mu.Lock()
-	defer t.mu.Unlock()
+	defer t.unlock()
 	t.ended = true
 	if g := t.runningLocked(); g != nil {
 		g.close()
 	}
 	t.changedLocked()
+}
+
+// unlock frees mu and lets the bond have what is new.
+func (t *Track) unlock() {
+	f := t.feed
+	t.mu.Unlock()
+	if f != nil {
+		f.push()
+	}
 }
 
 func (t *Track) runningLocked() *group {

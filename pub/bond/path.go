@@ -35,6 +35,8 @@ type path struct {
 	since   time.Time // of the state
 	share   float64   // of a wary path, up to 1
 	probed  time.Time // when the last probe was sent
+	limit   float64   // bytes/s it may carry; 0 is all it can
+	paid    time.Time // when what was sent so far is within the limit
 }
 
 // member is one connection.
@@ -45,6 +47,7 @@ type member struct {
 	next    uint64    // sequence of the next chunk
 	flights []*flight // by sequence
 	heard   time.Time // of the newest acknowledgement
+	told    uint64    // sequences below it have been acknowledged, or were late
 }
 
 // flight is a chunk on its way.
@@ -90,6 +93,24 @@ func (m *member) stalled(now time.Time, longest time.Duration) bool {
 	return now.Sub(since) > m.stall(longest)
 }
 
+// limitBurst is how far a path may be ahead of its limit.
+const limitBurst = 100 * time.Millisecond
+
+// spent reports whether p has to wait for its limit.
+func (p *path) spent(now time.Time) bool {
+	return p.limit > 0 && p.paid.Sub(now) > limitBurst
+}
+
+// pay books n bytes against the limit.
+func (p *path) pay(n int64, now time.Time) {
+	if p.limit > 0 {
+		if p.paid.Before(now) {
+			p.paid = now
+		}
+		p.paid = p.paid.Add(time.Duration(float64(n) / p.limit * float64(time.Second)))
+	}
+}
+
 // enter changes the state of p.
 func (p *path) enter(s State, now time.Time) {
 	p.state, p.since = s, now
@@ -102,6 +123,9 @@ func (p *path) enter(s State, now time.Time) {
 func (p *path) rate(now time.Time) (sum float64) {
 	for _, m := range p.members {
 		sum += m.bytesPerSecond(now)
+	}
+	if p.limit > 0 {
+		sum = min(sum, p.limit)
 	}
 	return sum
 }
@@ -118,6 +142,13 @@ func (p *path) eta(n int64, now time.Time) time.Duration {
 	}
 	if rate == 0 {
 		return owd
+	}
+	if p.limit > 0 && rate > p.limit {
+		waiting *= p.limit / rate
+		rate = p.limit
+	}
+	if p.spent(now) {
+		owd += p.paid.Sub(now) - limitBurst
 	}
 	if p.state == Wary {
 		rate *= p.share

@@ -66,6 +66,7 @@ type Scheduler struct {
 	active  *path // of Standby
 	meter   meter
 	shed    []Unit
+	over    []bond.Object
 	broken  map[uint64]uint64 // alias: group that an object of was shed
 	stats   Stats
 }
@@ -85,6 +86,7 @@ type Assignment struct {
 	Offset   int64
 	Length   int64
 	Copy     bool // another path has, or gets, these bytes as well
+	Last     bool // the connection has nothing more of the object to send for now
 }
 
 // NewScheduler returns a Scheduler without connections.
@@ -107,6 +109,16 @@ func (s *Scheduler) AddMember(id uint64, name string, cost bond.Cost, now time.T
 	m := &member{id: id, path: p}
 	p.members = append(p.members, m)
 	s.members[id] = m
+}
+
+// Limit bounds what the named path, which has a connection, may carry, bytes/s. 0
+// is no bound.
+func (s *Scheduler) Limit(name string, bytesPerSecond float64) {
+	for _, p := range s.paths {
+		if p.name == name {
+			p.limit = bytesPerSecond
+		}
+	}
 }
 
 // RemoveMember removes a connection that is gone. What was on its way there is
@@ -140,9 +152,7 @@ func (s *Scheduler) withdraw(p *path) {
 		}
 		delete(u.copies, p)
 		if !s.carried(u) {
-			for _, missing := range u.arrived.missing(span{0, u.Size}) {
-				u.unsent.add(missing)
-			}
+			u.again(span{0, u.Size})
 		}
 	}
 }
@@ -153,9 +163,7 @@ func (s *Scheduler) resend(f *flight) {
 	if s.byName[f.unit.Object] != f.unit || s.carried(f.unit) {
 		return
 	}
-	for _, missing := range f.unit.arrived.missing(f.span) {
-		f.unit.unsent.add(missing)
-	}
+	f.unit.again(f.span)
 }
 
 // carried reports whether a path that can be relied on is to carry a copy of u.
@@ -241,6 +249,8 @@ func (s *Scheduler) Pick(id uint64, now time.Time) (Assignment, bool) {
 	s.update(now)
 	alone := !slices.ContainsFunc(s.paths, func(p *path) bool { return p != m.path && p.state != Suspect && p.state != Fresh })
 	switch {
+	case m.path.spent(now):
+		return Assignment{}, false
 	case m.path.state == Suspect && !alone, m.path.state == Fresh && !alone:
 		return s.probe(m, now)
 	case m.path.state == Wary && float64(m.inFlight) > m.path.share*float64(max(m.figures.Window, minChunk)):
@@ -325,8 +335,14 @@ func (s *Scheduler) give(m *member, u *unit, sp span, again *int64, now time.Tim
 	}
 	m.next++
 	m.flights = append(m.flights, f)
+	m.path.pay(sp.size(), now)
 	s.budget = min(reinjectBurst, s.budget+reinjectShare*float64(sp.size()))
-	return Assignment{Object: u.Object, Sequence: f.sequence, Offset: sp.off, Length: sp.size(), Copy: fresh == 0 && sp.size() > 0}
+	left := u.copies[m.path]
+	return Assignment{
+		Object: u.Object, Sequence: f.sequence, Offset: sp.off, Length: sp.size(),
+		Copy: fresh == 0 && sp.size() > 0,
+		Last: len(u.unsent) == 0 && (left == nil || len(left.spans) == 0),
+	}
 }
 
 // late returns a chunk of another path that m should send as well, or nil: the
@@ -383,7 +399,7 @@ func (s *Scheduler) probe(m *member, now time.Time) (Assignment, bool) {
 // Acked takes in that chunks of connection id have arrived.
 func (s *Scheduler) Acked(id uint64, ranges []bond.Range, now time.Time) {
 	m := s.members[id]
-	if m == nil {
+	if m == nil || len(ranges) == 0 {
 		return
 	}
 	heard := false
@@ -400,6 +416,9 @@ func (s *Scheduler) Acked(id uint64, ranges []bond.Range, now time.Time) {
 		}
 		return true
 	})
+	if last := ranges[0].Last; last >= m.told { // of something that is finished
+		m.told, heard = last+1, true
+	}
 	if !heard {
 		return
 	}
@@ -410,6 +429,46 @@ func (s *Scheduler) Acked(id uint64, ranges []bond.Range, now time.Time) {
 	case Suspect:
 		p.enter(Wary, now)
 	}
+}
+
+// Lost takes in that a chunk of connection id has not been sent after all.
+func (s *Scheduler) Lost(id, sequence uint64) {
+	m := s.members[id]
+	if m == nil {
+		return
+	}
+	m.flights = slices.DeleteFunc(m.flights, func(f *flight) bool {
+		if f.sequence != sequence {
+			return false
+		}
+		m.lost(f.span.size())
+		s.resend(f)
+		return true
+	})
+}
+
+// Unheard reports whether something of o was sent on connection id and has
+// neither been acknowledged nor lost.
+func (s *Scheduler) Unheard(id uint64, o bond.Object) bool {
+	m := s.members[id]
+	return m != nil && slices.ContainsFunc(m.flights, func(f *flight) bool { return f.unit.Object == o })
+}
+
+// Sent returns the sequence of the next chunk of connection id: those below have
+// been given out.
+func (s *Scheduler) Sent(id uint64) uint64 {
+	if m := s.members[id]; m != nil {
+		return m.next
+	}
+	return 0
+}
+
+// State returns that of the path of connection id.
+func (s *Scheduler) State(id uint64) State {
+	if m := s.members[id]; m != nil {
+		return m.path.state
+	}
+	return Fresh
 }
 
 // Done takes in that an object is whole at the relay: nothing more of it is to be
@@ -424,11 +483,41 @@ func (s *Scheduler) finish(u *unit) {
 	if s.byName[u.Object] == u {
 		delete(s.byName, u.Object)
 		s.queue = slices.DeleteFunc(s.queue, func(o *unit) bool { return o == u })
+		s.over = append(s.over, u.Object)
 	}
 }
 
+// Over returns the objects that nothing more is to be sent of since they have
+// arrived, since the last call.
+func (s *Scheduler) Over() []bond.Object {
+	over := s.over
+	s.over = nil
+	return over
+}
+
+// GiveUp drops an object, whatever was sent of it.
+func (s *Scheduler) GiveUp(o bond.Object) {
+	if u := s.byName[o]; u != nil {
+		s.drop(u)
+	}
+}
+
+// drop gives up u and, if others depend on it, those.
+func (s *Scheduler) drop(u *unit) {
+	o := u.Object
+	s.broken[o.Alias] = o.Group
+	s.queue = slices.DeleteFunc(s.queue, func(v *unit) bool {
+		rest := v == u || v.Class == Ordinary && !v.begun && v.Object.Alias == o.Alias && v.Object.Group == o.Group && v.Object.Object >= o.Object
+		if rest {
+			delete(s.byName, v.Object)
+			s.giveUp(v.Unit)
+		}
+		return rest
+	})
+}
+
 // Shed returns what was given up since the last call: objects that nobody wants
-// any more and that nothing was sent of, and those of their group after them.
+// any more, and those of their group after them.
 func (s *Scheduler) Shed() []Unit {
 	shed := s.shed
 	s.shed = nil

@@ -23,7 +23,7 @@ type Unit struct {
 	Size     int64 // bytes
 	Class    Class
 	Made     time.Time // when it came to be
-	Deadline time.Time // when nobody wants it any more
+	Deadline time.Time // when nobody wants it any more; vital objects may have none
 }
 
 // unit is a Unit on its way.
@@ -60,6 +60,17 @@ func (u *unit) given(s span, p *path) int64 {
 		c.remove(s)
 	}
 	return fresh
+}
+
+// again makes what has not arrived of s go out anew.
+func (u *unit) again(s span) {
+	if u.Size == 0 {
+		u.unsent = spans{s}
+		return
+	}
+	for _, missing := range u.arrived.missing(s) {
+		u.unsent.add(missing)
+	}
 }
 
 // whole reports whether all of it has arrived.

@@ -19,6 +19,9 @@ const (
 // update brings states, costs and the mode in line with the time.
 func (s *Scheduler) update(now time.Time) {
 	for _, p := range s.paths {
+		for _, m := range p.members {
+			m.forget(s, now)
+		}
 		switch p.state {
 		case Live, Wary:
 			stalled := len(p.members) > 0
@@ -121,24 +124,28 @@ func (s *Scheduler) choose(now time.Time) {
 const shedAge = 0.25
 
 // expire gives up objects that have waited for too long, and what depends on
-// them. Vital ones stay, and what has been begun is brought to its end.
+// them. What is vital, and what has been begun, has all its time.
 func (s *Scheduler) expire(now time.Time) {
 	for i := 0; i < len(s.queue); i++ {
 		u := s.queue[i]
-		if u.Class == Vital || u.begun || now.Sub(u.Made) < time.Duration(shedAge*float64(u.Deadline.Sub(u.Made))) {
-			continue
+		stale := u.Class != Vital && !u.begun && now.Sub(u.Made) >= time.Duration(shedAge*float64(u.Deadline.Sub(u.Made)))
+		if stale || !u.Deadline.IsZero() && now.After(u.Deadline) {
+			s.drop(u)
+			i = -1 // those before may be gone as well
 		}
-		group := u.Object
-		s.queue = slices.DeleteFunc(s.queue, func(o *unit) bool {
-			rest := o.Class == Ordinary && !o.begun && o.Object.Alias == group.Alias && o.Object.Group == group.Group && o.Object.Object >= group.Object
-			if rest {
-				delete(s.byName, o.Object)
-				s.giveUp(o.Unit)
-			}
-			return rest
-		})
-		s.broken[group.Alias] = group.Group
-		i--
+	}
+}
+
+// forget drops chunks of objects that are finished and that will not be heard of
+// any more: the transport has been told not to send them again.
+func (m *member) forget(s *Scheduler, now time.Time) {
+	for len(m.flights) > 0 {
+		f := m.flights[0]
+		if s.byName[f.unit.Object] == f.unit || now.Sub(f.due) < 2*m.stall(time.Second) {
+			return
+		}
+		m.lost(f.span.size())
+		m.flights = m.flights[1:]
 	}
 }
 

@@ -1,0 +1,42 @@
+package bond
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/tributary-live/tributary/internal/netsim"
+)
+
+// links returns a network and links of so many Mbit/s with the given round trips.
+func tenTen(net *netsim.Network) []*netsim.Link {
+	return []*netsim.Link{
+		net.Link(netsim.Rate(10*netsim.Mbit), netsim.Delay(25*ms)),
+		net.Link(netsim.Rate(10*netsim.Mbit), netsim.Delay(25*ms)),
+	}
+}
+
+// TestBondCarries publishes over two links in each mode.
+func TestBondCarries(t *testing.T) {
+	for _, c := range []struct {
+		mode     Mode
+		overhead float64 // per cent, at most
+	}{{Hybrid, 25}, {Aggregate, 5}, {Redundant, 100}, {Standby, 5}, {Auto, 100}} {
+		t.Run(c.mode.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				net := netsim.New(t, netsim.Seed(3))
+				relay := newTestRelay(t, net)
+				b := startBond(relay, Config{Mode: c.mode}, tenTen(net)...)
+				b.joined(2)
+				begin := time.Now()
+				b.video(4e6, 10*time.Second, nil)
+				time.Sleep(2 * time.Second)
+				r := b.result(begin, time.Now())
+				t.Logf("%v; %+v", r, b.Status())
+				if r.lost > 0 || r.late[500] > 0 || r.overhead > c.overhead {
+					t.Errorf("%v", r)
+				}
+			})
+		})
+	}
+}

@@ -1,0 +1,104 @@
+package bond
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"github.com/tributary-live/tributary/transport"
+	"github.com/tributary-live/tributary/transport/bond"
+)
+
+// Between two attempts to connect over a path there are redialFirst, then twice
+// as much each time up to redialMost; less a random part of up to a half.
+const (
+	redialFirst = 250 * time.Millisecond
+	redialMost  = 4 * time.Second
+)
+
+// keep keeps one connection over r, the slot-th, until ctx ends.
+func (b *Bond) keep(ctx context.Context, r *route, slot int) {
+	defer b.leave(r)
+	wait := time.Duration(0)
+	for ctx.Err() == nil && b.wanted(r, slot) {
+		began := time.Now()
+		err := b.connect(ctx, r, slot)
+		var permanent *Permanent
+		switch {
+		case ctx.Err() != nil:
+			return
+		case errors.As(err, &permanent):
+			b.fail(permanent)
+			return
+		case errors.Is(err, transport.ErrGoaway), errors.Is(err, errUnwanted):
+			wait = 0
+			continue
+		}
+		b.log.Warn("path lost", "path", r.Name, "err", err)
+		if time.Since(began) > redialMost {
+			wait = 0
+		}
+		wait = min(max(2*wait, redialFirst), redialMost)
+		t := time.NewTimer(wait/2 + rand.N(wait/2+1))
+		select {
+		case <-t.C:
+		case <-r.retry:
+			wait = 0
+		case <-ctx.Done():
+		}
+		t.Stop()
+	}
+}
+
+// errUnwanted ends a connection that its path has too many of.
+var errUnwanted = errors.New("the path needs fewer connections")
+
+// wanted reports whether r still needs its slot-th connection.
+func (b *Bond) wanted(r *route, slot int) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slot < r.want
+}
+
+// leave notes that a goroutine of [Bond.keep] ends.
+func (b *Bond) leave(r *route) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	r.slots--
+}
+
+// connect opens a connection over r and publishes on it until it ends.
+func (b *Bond) connect(ctx context.Context, r *route, slot int) error {
+	c := &connection{b: b, route: r, slot: slot, id: b.number(), answer: make(chan bond.Message, 1), open: make(map[bond.Object]*chunkStream)}
+	sess, err := b.dial(ctx, r, c)
+	if err != nil {
+		b.failed(r, err)
+		return err
+	}
+	defer sess.Close()
+	c.sess = sess
+	joined, err := c.join(ctx)
+	if err != nil {
+		b.failed(r, err)
+		return err
+	}
+	b.mu.Lock()
+	if !b.reached {
+		close(b.ok)
+	}
+	b.reached, r.err, r.tried = true, nil, true
+	b.mu.Unlock()
+	if !joined {
+		return b.alone(ctx, r, slot, sess)
+	}
+	return c.run(ctx)
+}
+
+// number returns the number of a new connection.
+func (b *Bond) number() uint64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.last++
+	return b.last - 1
+}

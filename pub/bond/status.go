@@ -1,0 +1,174 @@
+package bond
+
+import (
+	"context"
+	"time"
+
+	"github.com/tributary-live/tributary/transport"
+)
+
+// Status is how a bond fares.
+type Status struct {
+	Mode     string       `json:"mode"`     // what goes over more than one path now
+	Demand   int64        `json:"demand"`   // bits/s that are published
+	Capacity int64        `json:"capacity"` // bits/s that the paths in use can carry
+	Encoder  int64        `json:"encoder"`  // bits/s that the encoder should make at most; 0 if not known
+	Paths    []PathStatus `json:"paths"`
+	Stats    Stats        `json:"bytes"`
+}
+
+// PathStatus is how a path fares. Rates are of the last second.
+type PathStatus struct {
+	Name        string        `json:"path"`
+	Cost        string        `json:"cost"`
+	State       string        `json:"state"` // down, alone, or a [State]
+	Connections int           `json:"connections"`
+	Rate        int64         `json:"rate"`  // bits/s that were sent
+	RTT         time.Duration `json:"-"`     // smoothed, the least of the connections
+	Loss        float64       `json:"loss"`  // share of packets
+	Share       float64       `json:"share"` // of what all paths sent
+	Err         string        `json:"error,omitempty"`
+}
+
+// sample is what was counted of a path when it was last looked at.
+type sample struct {
+	at    time.Time
+	stats map[uint64]transport.ConnStats // by connection
+}
+
+// figures are the rates of the last second, by path.
+type figures struct {
+	paths   map[string]PathStatus
+	encoder int64
+}
+
+func (s *Stats) add(o Stats) {
+	s.Unique += o.Unique
+	s.Copied += o.Copied
+	s.Reinjected += o.Reinjected
+	s.Shed += o.Shed
+}
+
+// watch looks at the paths every second.
+func (b *Bond) watch(ctx context.Context) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			b.look()
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// look brings the figures up to date.
+func (b *Bond) look() {
+	b.mu.Lock()
+	members := make([]*connection, 0, len(b.members))
+	for _, c := range b.members {
+		members = append(members, c)
+	}
+	b.mu.Unlock()
+	stats := make(map[uint64]transport.ConnStats, len(members))
+	for _, c := range members {
+		stats[c.id] = c.sess.Stats()
+	}
+	now := time.Now()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	paths := make(map[string]PathStatus, len(b.paths))
+	var all int64
+	for _, r := range b.paths {
+		p := r.sample.take(r, members, stats, now)
+		all += p.Rate
+		paths[r.Name] = p
+	}
+	for name, p := range paths {
+		if all > 0 {
+			p.Share = float64(p.Rate) / float64(all)
+			paths[name] = p
+		}
+	}
+	b.figures.paths = paths
+	b.figures.recommend(8*b.sched.Capacity(now), len(members) > 0)
+}
+
+// take returns what the connections over r did since the last call.
+func (s *sample) take(r *route, members []*connection, stats map[uint64]transport.ConnStats, now time.Time) PathStatus {
+	p := PathStatus{Name: r.Name, Cost: r.Cost.String()}
+	seen := make(map[uint64]transport.ConnStats)
+	var sent, lost, bytes int64
+	for _, c := range members {
+		if c.route != r {
+			continue
+		}
+		st, old := stats[c.id], s.stats[c.id]
+		seen[c.id] = st
+		sent += int64(st.PacketsSent - old.PacketsSent)
+		lost += max(0, int64(st.PacketsLost-old.PacketsLost)) // what was lost may come late
+		bytes += int64(st.BytesSent - old.BytesSent)
+		if p.RTT == 0 || st.RTT < p.RTT {
+			p.RTT = st.RTT
+		}
+	}
+	if took := now.Sub(s.at).Seconds(); !s.at.IsZero() && took > 0 {
+		p.Rate = int64(8 * float64(bytes) / took)
+	}
+	if sent > 0 {
+		p.Loss = float64(lost) / float64(sent)
+	}
+	s.at, s.stats = now, seen
+	return p
+}
+
+// An encoder should make this share of what the paths can carry, which the
+// recommendation follows at once when it falls and slowly when it rises.
+const (
+	encoderShare = 0.75
+	encoderRise  = 0.25 // of the difference, each second
+)
+
+// recommend follows the capacity, bits/s.
+func (f *figures) recommend(capacity float64, known bool) {
+	want := int64(encoderShare * capacity)
+	switch {
+	case !known:
+		f.encoder = 0
+	case f.encoder == 0 || want < f.encoder:
+		f.encoder = want
+	default:
+		f.encoder += int64(encoderRise * float64(want-f.encoder))
+	}
+}
+
+// Status tells how the bond fares.
+func (b *Bond) Status() Status {
+	now := time.Now()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s := Status{
+		Mode: b.sched.now.String(), Demand: int64(8 * b.sched.meter.rate(now)), Capacity: int64(8 * b.sched.Capacity(now)),
+		Encoder: b.figures.encoder, Stats: b.past,
+	}
+	s.Stats.add(b.sched.Stats())
+	for _, r := range b.paths {
+		p := b.figures.paths[r.Name]
+		p.Name, p.Cost, p.State, p.Connections = r.Name, r.Cost.String(), "down", 0
+		for _, c := range b.members {
+			if c.route == r {
+				p.Connections++
+				p.State = b.sched.State(c.id).String()
+			}
+		}
+		if p.Connections == 0 && r.tried && r.err == nil {
+			p.State = "alone"
+		}
+		if r.err != nil {
+			p.Err = r.err.Error()
+		}
+		s.Paths = append(s.Paths, p)
+	}
+	return s
+}
