@@ -131,6 +131,17 @@ var hostileRequests = []hostile{
 		p.answer(p.request(publishMessage(0, 1, "a")), wire.KindPublish)
 		p.wantError(p.request(publishMessage(2, 2, "a")), wire.KindPublish, moqt.RequestDuplicateSubscription)
 	}).serving(take).in(oneSubscription),
+	lives("track published anew while its end is on its way", func(p *peer) {
+		old := p.request(publishMessage(0, 1, "a"))
+		p.answer(old, wire.KindPublish)
+		st := p.request(publishMessage(2, 2, "a"))
+		time.Sleep(100 * time.Millisecond)
+		done := &wire.PublishDone{Code: moqt.DoneTrackEnded}
+		p.write(old, p.bytes(done))
+		if m, ok := p.answer(st, wire.KindPublish).(*wire.RequestOK); !ok {
+			p.t.Errorf("answer = %+v, want REQUEST_OK", m)
+		}
+	}).serving(take),
 	lives("prefix that is given up a moment later", func(p *peer) {
 		old := p.request(subscribeNamespace(0, "a"))
 		p.answer(old, wire.KindSubscribeNamespace)

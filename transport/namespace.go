@@ -258,7 +258,7 @@ func (s *Session) overlap(rs *requestStream, prefix moqt.Namespace) bool {
 		}
 		other := s.watches[i]
 		s.mu.Unlock()
-		if !rs.outlives(other.rs) {
+		if !rs.outlives(other.rs.ctx.Done()) {
 			rs.reject(moqt.RequestPrefixOverlap, fmt.Sprintf("the prefix overlaps with %v, which is watched on this session", other.prefix), -1)
 			return true
 		}

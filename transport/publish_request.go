@@ -34,7 +34,7 @@ func (s *Session) servePublish(rs *requestStream, m *wire.Publish) {
 		rs.reject(re.Code, re.Reason, -1)
 		return
 	}
-	t, err := s.reserve(m.Track)
+	t, err := s.reserveSoon(rs, m.Track)
 	if err != nil {
 		rs.reject(moqt.RequestDuplicateSubscription, "the track is subscribed on this session already", -1)
 		return

@@ -40,6 +40,33 @@ func (t *TrackReader) hasEnded() bool {
 	return t.ended != nil
 }
 
+// release lets the track of t be subscribed anew: the publisher has ended this
+// subscription, though there may be something left to read of it.
+func (s *Session) release(t *TrackReader) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.releaseLocked(t)
+}
+
+func (s *Session) releaseLocked(t *TrackReader) {
+	if s.readers[t.name] == t {
+		delete(s.readers, t.name)
+		close(t.released)
+	}
+}
+
+// reserveSoon is reserve for a publisher that may have ended a subscription to
+// the same track a moment ago.
+func (s *Session) reserveSoon(rs *requestStream, name moqt.TrackName) (*TrackReader, error) {
+	s.mu.Lock()
+	old := s.readers[name]
+	s.mu.Unlock()
+	if old != nil {
+		rs.outlives(old.released)
+	}
+	return s.reserve(name)
+}
+
 // forget takes t out of the session's tables.
 func (s *Session) forget(t *TrackReader) {
 	t.mu.Lock()
@@ -51,9 +78,7 @@ func (s *Session) forget(t *TrackReader) {
 		return
 	}
 	t.entered = false
-	if s.readers[t.name]--; s.readers[t.name] == 0 {
-		delete(s.readers, t.name)
-	}
+	s.releaseLocked(t)
 	if !known {
 		s.unaliased--
 		return

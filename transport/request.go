@@ -394,15 +394,15 @@ func (rs *requestStream) refuse(m *wire.RequestError) error {
 	return err
 }
 
-// outlives waits a moment for other to end, and reports whether it has. A peer
-// that cancels one request and makes another that does not go with it does so on
-// two streams, which can be seen in either order.
-func (rs *requestStream) outlives(other *requestStream) bool {
+// outlives waits a moment for another request to end, and reports whether it has.
+// A peer that ends one request and makes another that does not go with it does so
+// on two streams, which can be seen in either order.
+func (rs *requestStream) outlives(other <-chan struct{}) bool {
 	const soon = 250 * time.Millisecond
 	late := time.NewTimer(soon)
 	defer late.Stop()
 	select {
-	case <-other.ctx.Done():
+	case <-other:
 		return true
 	case <-rs.ctx.Done():
 	case <-late.C:

@@ -61,7 +61,7 @@ type Session struct {
 	retired     retired                         // aliases whose late streams are dropped
 	aliasSet    chan struct{}                   // closed and replaced when an alias or a request becomes known
 	waiting     int                             // data streams that wait for their alias
-	readers     map[moqt.TrackName]int          // how many subscriptions to each have this end as subscriber
+	readers     map[moqt.TrackName]*TrackReader // running subscriptions with this end as subscriber, where there may be one to a track
 	unaliased   int                             // of them all, those whose alias is not known
 	writers     map[moqt.TrackName]*TrackWriter // subscriptions in which this end is the publisher
 	subscribes  map[uint64]*TrackWriter         // the same by request id; nil while a SUBSCRIBE has only just come
@@ -112,7 +112,7 @@ func NewSession(ctx context.Context, conn Conn, c *Config) (*Session, error) {
 		pace:        rate.NewLimiter(rate.Limit(cfg.Limits.RequestRate), cfg.Limits.MaxRequests),
 		aliases:     make(map[uint64]readers),
 		aliasSet:    make(chan struct{}),
-		readers:     make(map[moqt.TrackName]int),
+		readers:     make(map[moqt.TrackName]*TrackReader),
 		writers:     make(map[moqt.TrackName]*TrackWriter),
 		subscribes:  make(map[uint64]*TrackWriter),
 		fetches:     make(map[uint64]*FetchReader),

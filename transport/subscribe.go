@@ -133,11 +133,13 @@ func (s *Session) reserve(name moqt.TrackName) (*TrackReader, error) {
 	t := s.newTrackReader(name)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.readers[name] > 0 && !s.profile.SeveralSubscriptions() {
-		return nil, fmt.Errorf("moqt: track %v is subscribed on this session already", name)
+	if !s.profile.SeveralSubscriptions() {
+		if s.readers[name] != nil {
+			return nil, fmt.Errorf("moqt: track %v is subscribed on this session already", name)
+		}
+		s.readers[name] = t
 	}
 	t.entered = true
-	s.readers[name]++
 	s.unaliased++
 	return t, nil
 }

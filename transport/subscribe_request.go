@@ -20,7 +20,7 @@ func (s *Session) enterSoon(t *TrackWriter) bool {
 		rs = old.rs
 	}
 	s.mu.Unlock()
-	if rs != nil && t.rs.outlives(rs) {
+	if rs != nil && t.rs.outlives(rs.ctx.Done()) {
 		s.leave(old)
 	}
 	return s.enter(t)

@@ -422,3 +422,25 @@ func TestObjectsContext(t *testing.T) {
 		}
 	})
 }
+
+// TestAnewAtOnce asks for a track, or offers it, as soon as all of it has been
+// read: nothing that goes on in the session may stand in the way.
+func TestAnewAtOnce(t *testing.T) {
+	eachDraft(t, func(t *testing.T, v moqt.Version) {
+		c, s := pipeOf(t, v, nil, nil)
+		for group := range uint64(100) {
+			var r *transport.TrackReader
+			var w *transport.TrackWriter
+			if group%2 == 0 {
+				r, w = subscribed(t, c, s, nil, nil)
+			} else {
+				w, r = published(t, s, c, nil, nil)
+			}
+			write(t, w, group, []string{"a"})
+			w.Close()
+			if got, err := read(t, r); len(got) != 1 || err != nil {
+				t.Fatalf("group %d: read %q, %v", group, got, err)
+			}
+		}
+	})
+}

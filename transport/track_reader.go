@@ -27,7 +27,8 @@ type TrackReader struct {
 	rs    *requestStream
 	props moqt.Properties
 
-	entered bool // guarded by s.mu: counted in the session's tables
+	entered  bool          // guarded by s.mu: counted in the session's tables
+	released chan struct{} // closed when the track may be subscribed anew
 
 	mu        sync.Mutex // guards what follows
 	want      extent     // what was asked for
@@ -56,7 +57,7 @@ type TrackReader struct {
 const maxQueuedDatagrams = 128
 
 func (s *Session) newTrackReader(name moqt.TrackName) *TrackReader {
-	return &TrackReader{s: s, name: name, want: all, open: make(map[*SubgroupReader]struct{}), wake: make(chan struct{}), notices: make(chan struct{}, 1)}
+	return &TrackReader{s: s, name: name, want: all, open: make(map[*SubgroupReader]struct{}), released: make(chan struct{}), wake: make(chan struct{}), notices: make(chan struct{}, 1)}
 }
 
 // run follows the request stream until the subscription ends. Its name is free
@@ -124,6 +125,7 @@ func (t *TrackReader) awaitRead() {
 // may still be on their way, and so may datagrams of a track that has some; they
 // are waited for, but not for ever.
 func (t *TrackReader) done(err error, streams uint64) {
+	t.s.release(t) // before anybody learns of it
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.ended != nil {

@@ -477,8 +477,8 @@ func (t *TrackWriter) done(code moqt.DoneCode, reason string) error {
 	t.mu.Lock()
 	streams := t.streams
 	t.mu.Unlock()
+	t.s.leave(t) // before the subscriber learns of it, who may ask anew
 	err := t.rs.sendLast(&wire.PublishDone{Code: code, Streams: streams, Reason: reason})
-	t.s.leave(t)
 	if err == nil {
 		t.rs.linger()
 		return nil
