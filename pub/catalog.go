@@ -71,6 +71,9 @@ func (p *Packager) makeCatalog() {
 	for _, t := range p.order {
 		c.Add(p.catalogTrack(t), t.info.Header)
 	}
+	if p.cfg.Paths {
+		c.Add(p.pathsTrack(), nil)
+	}
 	b, err := c.Encode()
 	if err != nil {
 		panic(err) // numbers, strings and base64 always encode

@@ -22,6 +22,8 @@ type PackagerConfig struct {
 	// TargetLatency is what the catalog asks players to keep. If zero, it is
 	// 300 ms.
 	TargetLatency time.Duration
+	// Paths adds the track of [Paths] to the catalog.
+	Paths bool
 }
 
 // Packager turns chunks into objects. The first video track drives: each of
@@ -87,11 +89,15 @@ func NewPackager(in *fmp4.Init, cfg PackagerConfig) (*Packager, error) {
 	return p, nil
 }
 
-// Tracks returns what will be published: the catalog and the media tracks.
+// Tracks returns what will be published: the catalog, the media tracks, and that
+// of paths if there is one, whose objects do not come from the packager.
 func (p *Packager) Tracks() []TrackInfo {
 	infos := []TrackInfo{catalogInfo}
 	for _, t := range p.order {
 		infos = append(infos, TrackInfo{Name: t.name, Kind: t.info.Kind, Priority: t.priority()})
+	}
+	if p.cfg.Paths {
+		infos = append(infos, pathsInfo)
 	}
 	return infos
 }

@@ -35,6 +35,10 @@ type PublisherConfig struct {
 	// Ahead is how far media may run before the clock: what comes faster than
 	// it plays is held back beyond that.
 	Ahead time.Duration
+	// Paths tells how the paths do that the broadcast takes. If it is not nil, it
+	// is called once a second, from a goroutine of the publisher, and viewers get
+	// the answers as a track. Two publishers of the same broadcast cannot have it.
+	Paths func() Paths
 	// Dial opens a session with the relay. It is required unless there is a Bond.
 	Dial func(ctx context.Context) (*transport.Session, error)
 	// Bond says how to reach the relay over several paths, which are added by
@@ -61,6 +65,7 @@ func NewPublisher(c PublisherConfig) *Publisher {
 	if c.Packager.FirstGroup == 0 {
 		c.Packager.FirstGroup = uint64(time.Now().UnixMilli())
 	}
+	c.Packager.Paths = c.Paths != nil
 	p := &Publisher{cfg: c, log: c.Logger, broadcast: NewBroadcast(c.Namespace)}
 	// Those who wait for the broadcast subscribe to the catalog first. They are
 	// to be there before the media is, so that they miss nothing of it.
@@ -207,11 +212,18 @@ func (p *Publisher) feed(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	tracks := make(map[string]*Track)
+	tracks := make(map[string]*Track) // by name; no track of the input is called as PathsTrack
 	for _, t := range pk.Tracks() {
 		tracks[t.Name] = p.broadcast.Track(t.Name, t.Priority)
 	}
 	p.broadcast.Complete()
+	if t := tracks[PathsTrack]; t != nil {
+		ctx, cancel := context.WithCancel(ctx)
+		var wg sync.WaitGroup
+		defer wg.Wait()
+		defer cancel()
+		wg.Go(func() { p.tellPaths(ctx, t) })
+	}
 	scale := make(map[uint32]uint32)
 	for _, t := range in.Tracks {
 		scale[t.ID] = t.Timescale
