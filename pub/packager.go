@@ -22,7 +22,7 @@ type PackagerConfig struct {
 	// TargetLatency is what the catalog asks players to keep. If zero, it is
 	// 300 ms.
 	TargetLatency time.Duration
-	// Paths adds the track of [Paths] to the catalog.
+	// Paths adds [PathsTrack] to the catalog.
 	Paths bool
 }
 

@@ -8,70 +8,51 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/tributary-live/tributary/pub/bond"
 	"github.com/tributary-live/tributary/pub/catalog"
-	"github.com/tributary-live/tributary/transport"
 )
 
-// Viewers learn once a second how the publisher's paths do, from a track that
-// the catalog describes.
-func TestPublisherTellsPaths(t *testing.T) {
+// Viewers learn once a second how the publisher's paths fare.
+func TestTellPaths(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		b := NewBroadcast(testNS)
+		s := serve(t, b, nil)
 		ctx, cancel := context.WithCancel(t.Context())
-		src := newSource(t, "VA")
-		src.add("V0k A0 V100 A100 V200k")
-		dials := make(chan *transport.Session, 1)
-		asked := 0
-		p := NewPublisher(PublisherConfig{
-			Namespace: testNS, Source: src, Packager: PackagerConfig{FirstGroup: 7},
-			Paths: func() Paths {
-				asked++
-				return Paths{Mode: "hybrid", Capacity: int64(asked), Paths: []Path{{Name: "wlan0", State: "live", RTT: 31.5}}}
-			},
-			Dial: func(context.Context) (*transport.Session, error) {
-				publisher, relay := sessions(t, nil)
-				dials <- relay
-				return publisher, nil
-			},
-		})
-		ended := make(chan error, 1)
-		go func() { ended <- p.Run(ctx) }()
-		s := &served{relay: <-dials}
-		s.accept(t)
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			tellPaths(ctx, b.Track(PathsTrack, PriorityPaths), 7, func() bond.Status {
+				return bond.Status{Mode: "hybrid", Paths: []bond.PathStatus{{Name: "wlan0", State: "good", RTT: 31 * time.Millisecond}}}
+			})
+		}()
 		synctest.Wait()
-
-		_, f := s.join(t, catalog.TrackName, 0)
-		o, err := f.ReadObject(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		c, err := catalog.Parse(o.Payload)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := c.Check(); err != nil {
-			t.Error(err)
-		}
-		if n := len(c.Tracks); n != 3 || c.Tracks[2].Name != PathsTrack || c.Tracks[2].EventType != PathsEventType ||
-			!slices.Equal(c.Tracks[2].Depends, []string{"video", "audio"}) {
-			t.Errorf("the catalog has %d tracks, the last is %+v", n, c.Tracks[n-1])
-		}
-
 		tr, _ := s.join(t, PathsTrack, 0)
-		began := time.Now()
-		want := uint64(8) // after FirstGroup
+		began, group := time.Now(), uint64(8)
 		for o, err := range tr.Objects(t.Context()) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			var records []pathsRecord
-			if err := json.Unmarshal(o.Payload, &records); err != nil {
+			if o.Group != group || o.Object != 0 {
+				t.Errorf("object %v, want %d/0", o.Location, group)
+			}
+			var records []struct {
+				T    int64
+				Data struct {
+					Mode  string
+					Paths []struct {
+						Path, State string
+						RTT         int
+					}
+				}
+			}
+			if err := json.Unmarshal(o.Payload, &records); err != nil || len(records) != 1 {
 				t.Fatalf("%s: %v", o.Payload, err)
 			}
-			if len(records) != 1 || records[0].T != time.Now().UnixMilli() || records[0].Data.Capacity != int64(want-6) ||
-				records[0].Data.Paths[0].Name != "wlan0" || o.Group != want || o.Object != 0 {
+			r := records[0]
+			if r.T != time.Now().UnixMilli() || r.Data.Mode != "hybrid" || len(r.Data.Paths) != 1 || r.Data.Paths[0].Path != "wlan0" || r.Data.Paths[0].RTT != 31 {
 				t.Errorf("object %v = %s", o.Location, o.Payload)
 			}
-			if want++; want == 11 {
+			if group++; group == 11 {
 				break
 			}
 		}
@@ -79,7 +60,36 @@ func TestPublisherTellsPaths(t *testing.T) {
 			t.Errorf("three objects took %v", took)
 		}
 		cancel()
-		<-ended
-		close(src.chunks)
+		<-done
 	})
+}
+
+// The catalog names the track where a broadcast has it.
+func TestCatalogHasPaths(t *testing.T) {
+	p, err := NewPackager(testInit("VA"), PackagerConfig{Paths: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if all := p.Tracks(); all[len(all)-1] != (TrackInfo{Name: PathsTrack, Priority: PriorityPaths}) {
+		t.Errorf("Tracks() = %+v, want the paths as the last", all)
+	}
+	var payload []byte
+	for _, chunk := range []string{"V0k", "A0", "V100", "A100", "V200k"} {
+		for _, i := range p.Add(testChunk(t, chunk)) {
+			if i.Track == catalog.TrackName {
+				payload = i.Data
+			}
+		}
+	}
+	c, err := catalog.Parse(payload)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Check(); err != nil {
+		t.Error(err)
+	}
+	n := len(c.Tracks)
+	if n != 3 || c.Tracks[2].Name != PathsTrack || c.Tracks[2].EventType != PathsEventType || !slices.Equal(c.Tracks[2].Depends, []string{"video", "audio"}) {
+		t.Errorf("the catalog has %d tracks: %s", n, payload)
+	}
 }

@@ -35,14 +35,12 @@ type PublisherConfig struct {
 	// Ahead is how far media may run before the clock: what comes faster than
 	// it plays is held back beyond that.
 	Ahead time.Duration
-	// Paths tells how the paths do that the broadcast takes. If it is not nil, it
-	// is called once a second, from a goroutine of the publisher, and viewers get
-	// the answers as a track. Two publishers of the same broadcast cannot have it.
-	Paths func() Paths
 	// Dial opens a session with the relay. It is required unless there is a Bond.
 	Dial func(ctx context.Context) (*transport.Session, error)
 	// Bond says how to reach the relay over several paths, which are added by
-	// [Publisher.Bond]. Its Serve is the publisher's.
+	// [Publisher.Bond]. Its Serve is the publisher's. Viewers are told how they
+	// fare by the track [PathsTrack]; unless Packager.FirstGroup is set, because
+	// twins would tell different things under one name.
 	Bond *bond.Config
 	// Logger gets what the publisher has to say. If nil, nothing is logged.
 	Logger *slog.Logger
@@ -62,10 +60,10 @@ func NewPublisher(c PublisherConfig) *Publisher {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
+	c.Packager.Paths = c.Bond != nil && c.Packager.FirstGroup == 0
 	if c.Packager.FirstGroup == 0 {
 		c.Packager.FirstGroup = uint64(time.Now().UnixMilli())
 	}
-	c.Packager.Paths = c.Paths != nil
 	p := &Publisher{cfg: c, log: c.Logger, broadcast: NewBroadcast(c.Namespace)}
 	// Those who wait for the broadcast subscribe to the catalog first. They are
 	// to be there before the media is, so that they miss nothing of it.
@@ -222,7 +220,7 @@ func (p *Publisher) feed(ctx context.Context) error {
 		var wg sync.WaitGroup
 		defer wg.Wait()
 		defer cancel()
-		wg.Go(func() { p.tellPaths(ctx, t) })
+		wg.Go(func() { tellPaths(ctx, t, p.cfg.Packager.FirstGroup, p.bond.Status) })
 	}
 	scale := make(map[uint32]uint32)
 	for _, t := range in.Tracks {
