@@ -21,6 +21,8 @@ var defaultsOf = []struct {
 }{
 	{typ: "transport.Limits", file: "transport/config.go", fn: "withDefaults"},
 	{typ: "relay.Config", file: "relay/relay.go", fn: "withDefaults"},
+	{typ: "bonds.Config", file: "relay/bonds/registry.go", fn: "withDefaults"},
+	{typ: "bond.Limits", file: "transport/bond/assembler.go", fn: "withDefaults"},
 	{typ: "cache.Options", file: "relay/cache/options.go", fn: "withDefaults"},
 	{typ: "api.ServerConfig", file: "api/server.go", fn: "NewServer"},
 	{typ: "api.CacheConfig", file: "api/cache.go", fn: "NewCache"},
@@ -31,7 +33,7 @@ var defaultsOf = []struct {
 
 // constantsOf are packages whose constants the table may name, as "package
 // constant".
-var constantsOf = []string{"api", "transport", "relay", "internal/app", "internal/site"}
+var constantsOf = []string{"api", "transport", "transport/bond", "relay", "relay/bonds", "internal/app", "internal/site"}
 
 func TestDefaults(t *testing.T) {
 	known := make(map[string]constant.Value)

@@ -1,12 +1,18 @@
 package relay
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/tributary-live/tributary/relay/bonds"
+)
 
 // Metrics are a relay's counters.
 type Metrics struct {
 	sessions, subscriptions, tracks       prometheus.Gauge
 	fresh, duplicate, malformed, dropped  prometheus.Counter
 	ingest, egress, skipped, fetches, via prometheus.Counter
+
+	bonds *bonds.Metrics
 }
 
 // NewMetrics makes the counters and registers them with reg, unless that is
@@ -44,5 +50,6 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		skipped:       counter("groups_skipped_total", "Groups given up because their subscriber was too slow."),
 		fetches:       counter("fetches_total", "Fetches answered."),
 		via:           counter("fetches_upstream_total", "Fetches sent to publishers for what the cache lacked."),
+		bonds:         bonds.NewMetrics(reg),
 	}
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/tributary-live/tributary/api"
 	"github.com/tributary-live/tributary/internal/live"
 	"github.com/tributary-live/tributary/internal/tasks"
+	"github.com/tributary-live/tributary/relay/bonds"
 	"github.com/tributary-live/tributary/relay/cache"
 	"github.com/tributary-live/tributary/transport"
 	"github.com/tributary-live/tributary/transport/moqt"
@@ -81,6 +82,9 @@ type Config struct {
 	// Tracks"). Otherwise the later of the two is cut off and the track goes on,
 	// so that nobody can end the track of another.
 	StrictMalformed bool
+	// Bonds bounds what publishers on several connections cost. Its Logger and
+	// Metrics are those of the relay if they are nil. See [Relay.Extensions].
+	Bonds bonds.Config
 	// Logger gets what the relay has to say. If nil, nothing is logged.
 	Logger *slog.Logger
 	// Metrics counts what the relay does. If nil, it counts for nobody.
@@ -109,6 +113,12 @@ func (c Config) withDefaults() Config {
 	if c.Metrics == nil {
 		c.Metrics = NewMetrics(nil)
 	}
+	if c.Bonds.Logger == nil {
+		c.Bonds.Logger = c.Logger
+	}
+	if c.Bonds.Metrics == nil {
+		c.Bonds.Metrics = c.Metrics.bonds
+	}
 	return c
 }
 
@@ -128,6 +138,7 @@ type Relay struct {
 	wg     tasks.Group // every goroutine that belongs to no session
 	nextID atomic.Uint64
 	up     upstreams
+	bonds  *bonds.Registry
 	live   live.Set // namespaces announced here or elsewhere
 	local  live.Set // those announced here
 
@@ -152,6 +163,7 @@ func New(c Config) *Relay {
 		tracks:   make(map[moqt.TrackName]*track),
 	}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
+	r.bonds = bonds.New(c.Bonds, r.joined)
 	r.up.init(r)
 	if c.Directory != "" && c.Dial != nil {
 		r.wg.Go(r.followDirectory)
@@ -172,6 +184,7 @@ type peer struct {
 	names   atomic.Int32 // announced
 	subs    atomic.Int32 // subscriptions
 	started time.Time
+	bonding bonding
 }
 
 // ServeSession serves one session until it ends or ctx does. It returns why.
@@ -299,6 +312,7 @@ func (r *Relay) Close() error {
 	for _, p := range peers {
 		p.sess.Close()
 	}
+	r.bonds.Close()
 	r.cancel()
 	r.wg.Wait()
 	return nil

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/tributary-live/tributary/relay/bonds"
 	"github.com/tributary-live/tributary/relay/cache"
 	"github.com/tributary-live/tributary/transport"
 	"github.com/tributary-live/tributary/transport/moqt"
@@ -48,8 +49,9 @@ type source struct {
 	announced *announcement // by which it was found, if it was
 	probation bool          // set before the source is read
 	trusted   atomic.Bool
-	last      atomic.Int64 // UnixNano of the last object
-	deafUntil atomic.Int64 // UnixNano until which it is not asked for the past
+	last      atomic.Int64                      // UnixNano of the last object
+	deafUntil atomic.Int64                      // UnixNano until which it is not asked for the past
+	bonded    atomic.Pointer[bonds.Publication] // nil if its session is no member of a bond
 	since     time.Time
 
 	mu     sync.Mutex // guards what follows
@@ -65,10 +67,10 @@ func (s *source) active() bool {
 	return s.trusted.Load() && time.Since(time.Unix(0, s.last.Load())) < activeWithin
 }
 
-// hasActive reports whether another source keeps the track alive.
+// hasActive reports whether another publisher keeps the track alive.
 func (t *track) hasActive(s *source) bool {
 	for _, o := range t.others(s) {
-		if o.active() {
+		if o.active() && !o.p.bondedWith(s.p) {
 			return true
 		}
 	}
@@ -80,7 +82,14 @@ func (s *source) subscribe() {
 	ctx, cancel := context.WithTimeout(s.t.ctx, subscribeTimeout)
 	o := &transport.SubscribeOptions{}
 	o.NewGroupValue, o.NewGroup = s.t.takeWanted()
-	rd, fetch, err := s.p.sess.Join(ctx, s.t.name, 0, o)
+	var rd *transport.TrackReader
+	var fetch *transport.FetchReader
+	var err error
+	if s.t.hasMember(s) { // the head of the group comes from there
+		rd, err = s.p.sess.Subscribe(ctx, s.t.name, o)
+	} else {
+		rd, fetch, err = s.p.sess.Join(ctx, s.t.name, 0, o)
+	}
 	cancel()
 	if err != nil {
 		s.t.lost(s, false, err)
@@ -114,12 +123,15 @@ func (s *source) run(rd *transport.TrackReader, fetch *transport.FetchReader) {
 	if fetch != nil {
 		s.t.fills(+1) // before anybody can see the track as live and ask for its head
 	}
+	s.p.publishes(s, rd, fetch != nil)
+	defer s.p.withdraws(s)
 	s.t.established(s, rd)
 	if value, ok := s.t.takeWanted(); ok { // it offered the track, or was asked for it before
 		s.t.requestGroup(value)
 	}
 	s.t.r.log.Debug("source established", "session", s.p.id, "track", s.t.name)
 	err := s.read(rd, fetch)
+	s.drain(err)
 	rd.Close()
 	s.feed.Close()
 	s.t.lost(s, true, err)
@@ -141,6 +153,7 @@ func (s *source) read(rd *transport.TrackReader, fetch *transport.FetchReader) e
 	} else {
 		streams.Go(func() {
 			defer s.t.fills(-1)
+			defer s.headFilled()
 			defer close(filled)
 			s.fill(ctx, fetch)
 		})
@@ -298,6 +311,7 @@ func (s *source) pump(ctx context.Context, sg *transport.SubgroupReader) error {
 	}
 	defer w.Abort() // nothing, after Close
 	relieved := false
+	prev, had := uint64(0), false
 	var chunk []byte
 	for {
 		o, size, err := sg.Next()
@@ -333,6 +347,8 @@ func (s *source) pump(ctx context.Context, sg *transport.SubgroupReader) error {
 		if o.Status == moqt.StatusEndOfTrack {
 			s.finish()
 		}
+		s.whole(&o, prev, had)
+		prev, had = o.Location.Object, true
 		if !relieved { // not before this stream has gone on where the head ends
 			relieved = true
 			s.relieve(sg.Header())
@@ -403,6 +419,10 @@ func (s *source) admit(ctx context.Context, at moqt.Location) bool {
 		if s.trusted.Load() || s.t.holds(at, at) {
 			return true
 		}
+		if s.t.vouchedFor(s) {
+			s.trust()
+			return true
+		}
 		if !s.t.hasActive(s) {
 			s.trust()
 			return true
@@ -459,6 +479,9 @@ func (s *source) fault(err error) {
 	contradicts := errors.Is(err, cache.ErrContradiction) && s.trusted.Load()
 	if s.t.r.cfg.StrictMalformed && contradicts || errors.Is(err, cache.ErrMalformed) && len(s.t.others(s)) == 0 {
 		s.t.end(moqt.DoneMalformedTrack, err.Error())
+	}
+	if pub := s.bonded.Load(); pub != nil && contradicts {
+		pub.PutOut(err) // the other members go on
 	}
 	if s.announced != nil {
 		s.announced.revoke()

@@ -3,6 +3,8 @@ package relay
 import (
 	"sort"
 	"time"
+
+	"github.com/tributary-live/tributary/relay/bonds"
 )
 
 // State is what a relay shows of itself to its operator.
@@ -12,6 +14,7 @@ type State struct {
 	Namespaces []string       `json:"namespaces"`
 	Elsewhere  []string       `json:"namespaces_elsewhere"`
 	Tracks     []TrackState   `json:"tracks"`
+	Bonds      []bonds.State  `json:"bonds"`
 }
 
 // SessionState is one session.
@@ -42,7 +45,7 @@ type TrackState struct {
 
 // State returns a snapshot.
 func (r *Relay) State() State {
-	s := State{Node: r.cfg.Node, Sessions: []SessionState{}, Namespaces: []string{}, Elsewhere: []string{}, Tracks: []TrackState{}}
+	s := State{Node: r.cfg.Node, Sessions: []SessionState{}, Namespaces: []string{}, Elsewhere: []string{}, Tracks: []TrackState{}, Bonds: r.bonds.State()}
 	r.mu.Lock()
 	peers := make([]*peer, 0, len(r.peers))
 	for p := range r.peers {

@@ -422,7 +422,7 @@ func (t *track) attach(p *peer, a *announcement) {
 // has one, is not wanted, or there are enough. One that offers the track by
 // itself may do so again at once.
 func (t *track) addSourceLocked(p *peer, offered bool) *source {
-	if t.over || t.refused[p] || t.sources[p] != nil || len(t.sources) >= t.r.cfg.MaxSources {
+	if t.over || t.refused[p] || t.sources[p] != nil || t.fullLocked(p) {
 		return nil
 	}
 	if last, asked := t.tried[p]; asked && !offered && time.Since(last) < askAgain {
@@ -527,7 +527,7 @@ func (t *track) lost(s *source, established bool, err error) {
 		time.AfterFunc(activeWithin, t.endUnlessActive)
 	}
 	if last && !ended && t.orphan == nil {
-		t.orphan = time.AfterFunc(t.r.cfg.Linger, func() {
+		t.orphan = time.AfterFunc(s.linger(), func() {
 			t.mu.Lock()
 			gone := len(t.sources) == 0 && !t.over
 			t.mu.Unlock()

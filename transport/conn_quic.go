@@ -132,6 +132,11 @@ func quicStats(c *quic.Conn) ConnStats {
 	}
 }
 
+// extensionStreams is how many unidirectional streams a peer may have open where
+// an extension may use them as well: objects in chunks are some hundred a second,
+// and those of a path that has stalled stay open for seconds.
+const extensionStreams = 2048
+
 // quicConfig completes c, which may be nil, to what both ends of a connection
 // run with. Its sessions are to have the configuration session, or nil.
 func quicConfig(c *quic.Config, session *Config) *quic.Config {
@@ -146,6 +151,9 @@ func quicConfig(c *quic.Config, session *Config) *quic.Config {
 	q.MaxIdleTimeout = or(q.MaxIdleTimeout, 15*time.Second)
 	q.KeepAlivePeriod = or(q.KeepAlivePeriod, 5*time.Second)
 	q.MaxIncomingStreams = or(q.MaxIncomingStreams, 256)
+	if session != nil && len(session.Extensions) > 0 {
+		q.MaxIncomingUniStreams = or(q.MaxIncomingUniStreams, extensionStreams)
+	}
 	q.MaxIncomingUniStreams = or(q.MaxIncomingUniStreams, 1024)
 	// A key frame may be some hundred kilobytes, and a window that holds one
 	// saves it a round trip. The windows cost memory only where the reader of

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/tributary-live/tributary/transport/moqt"
 	"github.com/tributary-live/tributary/transport/wire"
@@ -91,6 +92,8 @@ func (s *Session) serveExtension(st *timedStream, r *wire.Reader, typ uint64, un
 	if !s.Agreed(e.Option.Type) {
 		return unknown
 	}
+	st.SetReadDeadline(time.Time{}) // that of the type
+	st.armed = false
 	return e.Serve(s, typ, &extensionStream{st, r})
 }
 

@@ -20,6 +20,7 @@ import (
 	"github.com/tributary-live/tributary/internal/trace"
 	"github.com/tributary-live/tributary/internal/trust"
 	"github.com/tributary-live/tributary/relay"
+	"github.com/tributary-live/tributary/relay/bonds"
 	"github.com/tributary-live/tributary/relay/cache"
 	"github.com/tributary-live/tributary/transport"
 	"github.com/tributary-live/tributary/transport/moqt"
@@ -46,6 +47,8 @@ func newApp() *cli.App {
 			&cli.Int64Flag{Name: "cache-bytes", Usage: "keep at most this many `BYTES` of all tracks; 0 is two fifths of the container's memory, or 1 GiB where that has no limit"},
 			&cli.BoolFlag{Name: "strict-malformed", Usage: "end a track for everybody when two publishers contradict each other, as the letter of the draft has it, and not cut off the later one"},
 			&cli.DurationFlag{Name: "linger", Value: 5 * time.Second, Usage: "keep a track this long without subscribers, and subscribers without a publisher"},
+			&cli.BoolFlag{Name: "bond", Value: true, Usage: "let a publisher use several connections as one, by the bond extension; --bond=false to turn it off"},
+			&cli.StringFlag{Name: "bond-url", Usage: "`URL` where all but the first connection of a bond are to go, where the address of this relay is that of several"},
 			&cli.DurationFlag{Name: "drain", Value: 2 * time.Second, Usage: "on SIGTERM, give sessions this long to go elsewhere"},
 		}, append(append(trace.Flags(), draft.Flag("upstream-draft")), trust.Flags()...)...),
 		Action: func(c *cli.Context) error { return run(c) },
@@ -118,6 +121,7 @@ func run(c *cli.Context) error {
 		Linger:    c.Duration("linger"),
 
 		StrictMalformed: c.Bool("strict-malformed"),
+		Bonds:           bonds.Config{URI: c.String("bond-url")},
 		Logger:          log,
 		Metrics:         relay.NewMetrics(registry),
 	}
@@ -153,6 +157,9 @@ func run(c *cli.Context) error {
 
 	r := relay.New(cfg)
 	defer r.Close()
+	if c.Bool("bond") {
+		config.Extensions = r.Extensions()
+	}
 	admin, err := app.Admin{Addr: c.String("admin"), State: func() any { return r.State() }, Registry: registry, Logger: log}.Start()
 	if err != nil {
 		return err

@@ -15,7 +15,8 @@ transport/transporttest   : transport transport/moqt internal/netsim |
 transport/bond            : transport transport/moqt transport/wire | transport/transporttest internal/netsim
 
 relay/cache               : transport/moqt |
-relay                     : transport transport/moqt transport/bond relay/cache api internal/live internal/prefix internal/tasks client_golang time | transport/transporttest transport/wire internal/netsim
+relay/bonds               : transport transport/moqt transport/bond transport/wire internal/tasks client_golang time | transport/transporttest
+relay                     : transport transport/moqt transport/bond relay/cache relay/bonds api internal/live internal/prefix internal/tasks client_golang time | transport/transporttest transport/wire internal/netsim
 
 pub/fmp4                  : mp4ff |
 pub/catalog               : |
@@ -51,7 +52,7 @@ cmd/moq-clock             : clock transport transport/moqt internal/app internal
 cmd/moq-dir               : dir transport transport/moqt internal/app internal/devcert internal/metrics internal/trace quic-go cli client_golang | internal/trust
 cmd/moq-interop-client    : interop transport/moqt transport/wire internal/app internal/trace internal/trust cli | internal/devcert relay transport
 cmd/moq-pub               : pub pub/clip pub/fmp4 transport transport/moqt internal/app internal/dialer cli | internal/devcert
-cmd/moq-relay             : relay relay/cache api transport transport/moqt web internal/app internal/devcert internal/draft internal/metrics internal/site internal/trace internal/trust cli client_golang | internal/netsim
+cmd/moq-relay             : relay relay/bonds relay/cache api transport transport/moqt web internal/app internal/devcert internal/draft internal/metrics internal/site internal/trace internal/trust cli client_golang | internal/netsim
 cmd/moq-sub               : sub transport transport/moqt internal/app internal/dialer cli | internal/devcert
 
 bench                     : transport transport/moqt internal/netsim internal/devcert quic-go sys | transport/transporttest

@@ -114,6 +114,18 @@ func (w *Writer) Extend(p []byte) (fresh int, err error) {
 	return len(rest), nil
 }
 
+// Skip goes to the end of the object that was started, which another source has
+// brought whole. It reports false if none has.
+func (w *Writer) Skip() bool {
+	t := w.source.track
+	t.mu.Lock()
+	defer t.unlock()
+	if w.in && (w.cur == nil || w.cur.gone || w.cur.complete()) {
+		w.in, w.off = false, w.size
+	}
+	return !w.in
+}
+
 // Close says that the stream ended with FIN: its last object is the last of
 // the subgroup.
 func (w *Writer) Close() error {

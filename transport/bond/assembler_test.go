@@ -16,35 +16,52 @@ import (
 type record struct {
 	log     []string
 	objects []*recorded
+	notYet  bool
+	refuse  error // what writers say
+	has     func(Object) bool
 }
 
 type recorded struct {
-	sink     *record
-	header   Header
-	adjacent bool
-	payload  []byte
-	end      string // "done" or "lost"
+	header  Header
+	payload []byte
+	skipped bool
 }
 
-func (r *record) Begin(h *Header, adjacent bool) ObjectWriter {
-	o := &recorded{sink: r, header: *h, adjacent: adjacent}
-	r.objects = append(r.objects, o)
-	r.log = append(r.log, fmt.Sprintf("begin %d/%d %v", h.Group, h.Object.Object, adjacent))
-	return o
+func (r *record) note(format string, args ...any) {
+	r.log = append(r.log, fmt.Sprintf(format, args...))
 }
 
-func (r *record) End(h *Header, whole bool) {
-	r.log = append(r.log, fmt.Sprintf("end %d/%d last %v whole %v", h.Group, h.Object.Object, h.Last, whole))
+func (r *record) Open(h *Header) (SubgroupWriter, error) {
+	if r.notYet {
+		return nil, ErrNotYet
+	}
+	r.note("open %d", h.Group)
+	return &recorder{record: r, group: h.Group}, nil
 }
 
-func (o *recorded) Extend(b []byte) { o.payload = append(o.payload, b...) }
-func (o *recorded) Done()           { o.stop("done") }
-func (o *recorded) Lost()           { o.stop("lost") }
+func (r *record) Has(o Object) bool { return r.has != nil && r.has(o) }
 
-func (o *recorded) stop(how string) {
-	o.end = how
-	o.sink.log = append(o.sink.log, fmt.Sprintf("%s %d/%d", how, o.header.Group, o.header.Object.Object))
+type recorder struct {
+	*record
+	group uint64
+	at    *recorded
 }
+
+func (w *recorder) Begin(h *Header) error {
+	w.at = &recorded{header: *h}
+	w.objects = append(w.objects, w.at)
+	w.note("%d/%d", h.Group, h.Object.Object)
+	return w.refuse
+}
+
+func (w *recorder) Extend(b []byte) error {
+	w.at.payload = append(w.at.payload, b...)
+	return w.refuse
+}
+
+func (w *recorder) Skip()               { w.at.skipped = true }
+func (w *recorder) Abort()              { w.note("abort %d", w.group) }
+func (w *recorder) Close(*Header) error { w.note("close %d", w.group); return nil }
 
 func head(group, object uint64, size int) *Header {
 	h := &Header{Object: Object{Alias: 1, Group: group, Object: object}, Size: int64(size)}
@@ -98,7 +115,7 @@ func TestAnyWayTheChunksCome(t *testing.T) {
 		}
 		r.Shuffle(len(pieces), func(i, j int) { pieces[i], pieces[j] = pieces[j], pieces[i] })
 		for _, p := range pieces {
-			if err := a.Add(p.h, p.c, start); err != nil {
+			if _, err := a.Add(0, p.h, p.c, start); err != nil {
 				t.Fatalf("seed %d: %v", seed, err)
 			}
 		}
@@ -107,10 +124,10 @@ func TestAnyWayTheChunksCome(t *testing.T) {
 		}
 		next := make(map[uint64]uint64)
 		for _, o := range sink.objects {
-			if !bytes.Equal(o.payload, payloads[o.header.Object]) || o.end != "done" {
+			if !bytes.Equal(o.payload, payloads[o.header.Object]) {
 				t.Errorf("seed %d: object %v has other bytes", seed, o.header.Object)
 			}
-			if o.header.Object.Object != next[o.header.Group] || o.adjacent != (o.header.Object.Object > 0) {
+			if o.header.Object.Object != next[o.header.Group] {
 				t.Errorf("seed %d: object %v out of order", seed, o.header.Object)
 			}
 			next[o.header.Group]++
@@ -125,14 +142,14 @@ func TestBytesAreTakenAsTheyGrow(t *testing.T) {
 	sink := &record{}
 	a := NewAssembler(Limits{}, sink)
 	h := head(0, 0, 6)
-	a.Add(h, Chunk{Offset: 0, Bytes: []byte("ab")}, start)
-	a.Add(h, Chunk{Offset: 4, Bytes: []byte("ef")}, start)
+	a.Add(0, h, Chunk{Offset: 0, Bytes: []byte("ab")}, start)
+	a.Add(0, h, Chunk{Offset: 4, Bytes: []byte("ef")}, start)
 	if got := string(sink.objects[0].payload); got != "ab" {
 		t.Fatalf("%q was taken, want %q", got, "ab")
 	}
-	a.Add(h, Chunk{Offset: 2, Bytes: []byte("cd")}, start)
-	if got := string(sink.objects[0].payload); got != "abcdef" || sink.objects[0].end != "done" {
-		t.Errorf("%q was taken and %q, want all", got, sink.objects[0].end)
+	a.Add(0, h, Chunk{Offset: 2, Bytes: []byte("cd")}, start)
+	if got := string(sink.objects[0].payload); got != "abcdef" || a.Held() != 0 {
+		t.Errorf("%q was taken, and %d bytes are held, want all and none", got, a.Held())
 	}
 }
 
@@ -155,13 +172,13 @@ func TestFaultsOfAMember(t *testing.T) {
 	} {
 		sink := &record{}
 		a := NewAssembler(Limits{}, sink)
-		a.Add(head(0, 1, 8), Chunk{Offset: 0, Bytes: []byte("abcd")}, start)
-		if err := a.Add(c.h, c.c, start); !isFault(err) {
+		a.Add(0, head(0, 1, 8), Chunk{Offset: 0, Bytes: []byte("abcd")}, start)
+		if _, err := a.Add(0, c.h, c.c, start); !isFault(err) {
 			t.Errorf("%s: %v, want a violation", name, err)
 		}
 		// The object comes to its end all the same.
-		a.Add(head(0, 0, 1), Chunk{Bytes: []byte("0")}, start)
-		a.Add(head(0, 1, 8), Chunk{Offset: 4, Bytes: []byte("efgh")}, start)
+		a.Add(0, head(0, 0, 1), Chunk{Bytes: []byte("0")}, start)
+		a.Add(0, head(0, 1, 8), Chunk{Offset: 4, Bytes: []byte("efgh")}, start)
 		if n := len(sink.objects); n != 2 || string(sink.objects[1].payload) != "abcdefgh" {
 			t.Errorf("%s: the object is not what the first member sent", name)
 		}
@@ -172,29 +189,32 @@ func TestTooManyPieces(t *testing.T) {
 	a := NewAssembler(Limits{MaxRuns: 3}, &record{})
 	var err error
 	for i := range int64(4) {
-		err = a.Add(head(0, 0, 100), Chunk{Offset: 2 * i, Bytes: []byte("x")}, start)
+		_, err = a.Add(0, head(0, 0, 100), Chunk{Offset: 2 * i, Bytes: []byte("x")}, start)
 	}
-	if !isFault(err) {
-		t.Errorf("4 pieces where 3 are allowed: %v, want a violation", err)
+	if err != ErrOverflow {
+		t.Errorf("4 pieces where 3 are allowed: %v, want %v", err, ErrOverflow)
+	}
+	if _, err = a.Add(0, head(0, 0, 100), Chunk{Offset: 1, Bytes: []byte("x")}, start); err != nil {
+		t.Errorf("what makes two pieces one: %v", err)
 	}
 }
 
 func TestHoldEnds(t *testing.T) {
 	sink := &record{}
 	a := NewAssembler(Limits{Hold: time.Second}, sink)
-	a.Add(head(0, 0, 1), Chunk{Bytes: []byte("0")}, start)
-	a.Add(head(0, 1, 2), Chunk{Bytes: []byte("1")}, start)
-	a.Add(head(0, 3, 1), Chunk{Bytes: []byte("3")}, start.Add(time.Second/2)) // 2 has not come at all
-	if next := a.Expire(start.Add(time.Second - 1)); !next.Equal(start.Add(time.Second)) {
+	a.Add(0, head(0, 0, 1), Chunk{Bytes: []byte("0")}, start)
+	a.Add(0, head(0, 1, 2), Chunk{Bytes: []byte("1")}, start)
+	a.Add(0, head(0, 3, 1), Chunk{Bytes: []byte("3")}, start.Add(time.Second/2)) // 2 has not come at all
+	if next, _ := a.Expire(start.Add(time.Second - 1)); !next.Equal(start.Add(time.Second)) {
 		t.Errorf("it wants to be called at %v, want after a second", next.Sub(start))
 	}
 	a.Expire(start.Add(time.Second))
-	a.Add(head(0, 2, 1), Chunk{Bytes: []byte("2")}, start.Add(time.Second))
-	want := []string{"begin 0/0 false", "done 0/0", "begin 0/1 true", "lost 0/1", "begin 0/2 false", "done 0/2", "begin 0/3 true", "done 0/3"}
+	a.Add(0, head(0, 2, 1), Chunk{Bytes: []byte("2")}, start.Add(time.Second))
+	want := []string{"open 0", "0/0", "0/1", "abort 0", "open 0", "0/2", "0/3"}
 	if !slices.Equal(sink.log, want) {
 		t.Errorf("it did %q, want %q", sink.log, want)
 	}
-	if a.Add(head(0, 1, 2), Chunk{Bytes: []byte("1")}, start.Add(time.Second)); a.Held() != 0 {
+	if a.Add(0, head(0, 1, 2), Chunk{Bytes: []byte("1")}, start.Add(time.Second)); a.Held() != 0 {
 		t.Errorf("what was given up is held again")
 	}
 }
@@ -203,13 +223,13 @@ func TestBeginsInTheMiddle(t *testing.T) {
 	sink := &record{}
 	a := NewAssembler(Limits{}, sink)
 	h := head(0, 5, 1)
-	a.Add(head(0, 6, 1), Chunk{Bytes: []byte("6")}, start)
+	a.Add(0, head(0, 6, 1), Chunk{Bytes: []byte("6")}, start)
 	if len(sink.log) != 0 {
 		t.Fatalf("object 6 did not wait for 5: %q", sink.log)
 	}
 	h.Begins = true
-	a.Add(h, Chunk{Bytes: []byte("5")}, start)
-	want := []string{"begin 0/5 false", "done 0/5", "begin 0/6 true", "done 0/6"}
+	a.Add(0, h, Chunk{Bytes: []byte("5")}, start)
+	want := []string{"open 0", "0/5", "0/6"}
 	if !slices.Equal(sink.log, want) {
 		t.Errorf("it did %q, want %q", sink.log, want)
 	}
@@ -223,17 +243,17 @@ func TestEndOfSubgroup(t *testing.T) {
 		a := NewAssembler(Limits{}, sink)
 		end := head(0, 2, 0)
 		end.End, end.Last = true, last
-		a.Add(head(0, 0, 1), Chunk{Bytes: []byte("0")}, start)
-		a.Add(head(0, 3, 1), Chunk{Bytes: []byte("3")}, start)
-		if err := a.Add(end, Chunk{}, start); err != nil {
+		a.Add(0, head(0, 0, 1), Chunk{Bytes: []byte("0")}, start)
+		a.Add(0, head(0, 3, 1), Chunk{Bytes: []byte("3")}, start)
+		if _, err := a.Add(0, end, Chunk{}, start); err != nil {
 			t.Fatal(err)
 		}
-		if err := a.Add(head(0, 2, 1), Chunk{Bytes: []byte("2")}, start); !isFault(err) {
+		if _, err := a.Add(0, head(0, 2, 1), Chunk{Bytes: []byte("2")}, start); !isFault(err) {
 			t.Errorf("an object in place of the end: %v, want a violation", err)
 		}
-		a.Add(head(0, 1, 1), Chunk{Bytes: []byte("1")}, start)
-		a.Add(head(0, 4, 1), Chunk{Bytes: []byte("4")}, start)
-		want := []string{"begin 0/0 false", "done 0/0", "begin 0/1 true", "done 0/1", fmt.Sprintf("end 0/2 last %v whole true", last)}
+		a.Add(0, head(0, 1, 1), Chunk{Bytes: []byte("1")}, start)
+		a.Add(0, head(0, 4, 1), Chunk{Bytes: []byte("4")}, start)
+		want := []string{"open 0", "0/0", "0/1", map[bool]string{true: "close 0", false: "abort 0"}[last]}
 		if !slices.Equal(sink.log, want) || a.Held() != 0 {
 			t.Errorf("it did %q and holds %d bytes, want %q and none", sink.log, a.Held(), want)
 		}
@@ -245,10 +265,10 @@ func TestEndOfSubgroup(t *testing.T) {
 	a := NewAssembler(Limits{}, sink)
 	end := head(0, 1, 0)
 	end.End = true
-	a.Add(head(0, 0, 2), Chunk{Bytes: []byte("0")}, start)
-	a.Add(end, Chunk{}, start)
+	a.Add(0, head(0, 0, 2), Chunk{Bytes: []byte("0")}, start)
+	a.Add(0, end, Chunk{}, start)
 	a.Expire(start.Add(time.Hour))
-	if want := []string{"begin 0/0 false", "lost 0/0", "end 0/1 last false whole false"}; !slices.Equal(sink.log, want) {
+	if want := []string{"open 0", "0/0", "abort 0"}; !slices.Equal(sink.log, want) {
 		t.Errorf("it did %q, want %q", sink.log, want)
 	}
 }
@@ -262,7 +282,7 @@ func TestHalfObjects(t *testing.T) {
 	for i := range uint64(100_000) {
 		h := head(i, 0, 800)
 		h.Subgroup = i
-		if err := a.Add(h, Chunk{Bytes: half}, now); isFault(err) {
+		if _, err := a.Add(0, h, Chunk{Bytes: half}, now); isFault(err) {
 			t.Fatal(err)
 		}
 		if a.Held() > most || len(a.open) > 512 || len(a.places) > maxPlaces || len(a.done) > maxAckDone {
@@ -284,7 +304,7 @@ func BenchmarkAssembler(b *testing.B) {
 	for i := range uint64(b.N) {
 		h := head(i/60, i%60, size)
 		for off := 0; off < size; off += 4096 {
-			if err := a.Add(h, Chunk{Offset: int64(off), Bytes: payload[off : off+4096]}, start); err != nil {
+			if _, err := a.Add(0, h, Chunk{Offset: int64(off), Bytes: payload[off : off+4096]}, start); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -294,8 +314,159 @@ func BenchmarkAssembler(b *testing.B) {
 
 type discard struct{}
 
-func (discard) Begin(*Header, bool) ObjectWriter { return discard{} }
-func (discard) End(*Header, bool)                {}
-func (discard) Extend([]byte)                    {}
-func (discard) Done()                            {}
-func (discard) Lost()                            {}
+func (discard) Open(*Header) (SubgroupWriter, error) { return discard{}, nil }
+func (discard) Has(Object) bool                      { return false }
+func (discard) Begin(*Header) error                  { return nil }
+func (discard) Extend([]byte) error                  { return nil }
+func (discard) Skip()                                {}
+func (discard) Close(*Header) error                  { return nil }
+func (discard) Abort()                               {}
+
+// TestMissingObject holds back what comes after an object that never comes, and
+// gives it on, with all that follows, when it has been held for long enough.
+func TestMissingObject(t *testing.T) {
+	sink := &record{}
+	a := NewAssembler(Limits{Hold: time.Second}, sink)
+	a.Add(0, head(0, 0, 1), Chunk{Bytes: []byte("0")}, start)
+	for i := range uint64(3) { // 1 is missing
+		a.Add(0, head(0, 2+i, 1), Chunk{Bytes: []byte("x")}, start.Add(time.Duration(i)*time.Second/4))
+	}
+	a.Expire(start.Add(time.Second))
+	want := []string{"open 0", "0/0", "abort 0", "open 0", "0/2", "0/3", "0/4"}
+	if !slices.Equal(sink.log, want) || a.Held() != 0 {
+		t.Errorf("it did %q and holds %d bytes, want %q and none", sink.log, a.Held(), want)
+	}
+}
+
+// TestHalfInTheWay sends half of an object far ahead: what comes before it is taken
+// all the same when that half is given up.
+func TestHalfInTheWay(t *testing.T) {
+	sink := &record{}
+	a := NewAssembler(Limits{Hold: time.Second}, sink)
+	a.Add(1, head(0, 1000, 2), Chunk{Bytes: []byte("x")}, start)
+	a.Expire(start.Add(time.Second))
+	a.Add(0, head(0, 0, 1), Chunk{Bytes: []byte("0")}, start.Add(time.Second))
+	if want := []string{"open 0", "0/0"}; !slices.Equal(sink.log, want) {
+		t.Errorf("it did %q, want %q", sink.log, want)
+	}
+}
+
+func TestNotYet(t *testing.T) {
+	sink := &record{notYet: true}
+	a := NewAssembler(Limits{}, sink)
+	a.Add(0, head(0, 0, 1), Chunk{Bytes: []byte("0")}, start)
+	a.Add(0, head(0, 1, 1), Chunk{Bytes: []byte("1")}, start)
+	sink.notYet = false
+	if err := a.Kick(1, start); err != nil {
+		t.Error(err)
+	}
+	if want := []string{"open 0", "0/0", "0/1"}; !slices.Equal(sink.log, want) {
+		t.Errorf("it did %q, want %q", sink.log, want)
+	}
+}
+
+// TestOtherWay mixes chunks with objects that come whole another way: in the middle
+// of one, before its turn, and before any chunk.
+func TestOtherWay(t *testing.T) {
+	there := make(map[uint64]bool)
+	sink := &record{has: func(o Object) bool { return there[o.Object] }}
+	a := NewAssembler(Limits{}, sink)
+	whole := func(object uint64) {
+		there[object] = true
+		if err := a.Whole(0, head(0, object, 0), start); err != nil {
+			t.Fatal(err)
+		}
+	}
+	whole(3)
+	a.Add(0, head(0, 4, 2), Chunk{Bytes: []byte("4")}, start) // follows that
+	whole(6)
+	a.Add(0, head(0, 7, 1), Chunk{Bytes: []byte("7")}, start)
+	a.Add(0, head(0, 6, 1), Chunk{Bytes: []byte("6")}, start) // too late
+	whole(4)
+	a.Add(0, head(0, 5, 1), Chunk{Bytes: []byte("5")}, start)
+	want := []string{"open 0", "0/4", "0/5", "0/7"}
+	if !slices.Equal(sink.log, want) || a.Held() != 0 || !sink.objects[0].skipped {
+		t.Errorf("it did %q and holds %d bytes, want %q and none, and the rest of 4 skipped", sink.log, a.Held(), want)
+	}
+}
+
+// TestWriterRefuses has the sink find what is wrong with an object: the member that
+// sent it is told, and the subgroup goes on with another writer.
+func TestWriterRefuses(t *testing.T) {
+	sink := &record{}
+	a := NewAssembler(Limits{}, sink)
+	sink.refuse = errors.New("no")
+	_, err := a.Add(2, head(0, 0, 1), Chunk{Bytes: []byte("0")}, start)
+	if f, ok := err.(*Fault); !ok || f.Member != 2 || !errors.Is(err, sink.refuse) {
+		t.Errorf("%v, want the fault of member 2", err)
+	}
+	sink.refuse = nil
+	if _, err := a.Add(1, head(0, 1, 2), Chunk{Bytes: []byte("ab")}, start); err != nil {
+		t.Error(err)
+	}
+	if want := []string{"open 0", "0/0", "open 0", "0/1"}; !slices.Equal(sink.log, want) || string(sink.objects[1].payload) != "ab" {
+		t.Errorf("it did %q, want %q", sink.log, want)
+	}
+}
+
+// TestOvertaken ends a subgroup downstream whose end was never told, once a newer
+// group is there.
+func TestOvertaken(t *testing.T) {
+	sink := &record{}
+	a := NewAssembler(Limits{Hold: time.Second}, sink)
+	a.Add(0, head(0, 0, 1), Chunk{Bytes: []byte("0")}, start)
+	a.Expire(start.Add(time.Minute))
+	a.Add(0, head(1, 0, 1), Chunk{Bytes: []byte("0")}, start.Add(time.Minute))
+	a.Expire(start.Add(time.Minute + time.Second))
+	if want := []string{"open 0", "0/0", "open 1", "1/0", "abort 0"}; !slices.Equal(sink.log, want) {
+		t.Errorf("it did %q, want %q", sink.log, want)
+	}
+}
+
+// TestFloodOfOneMember fills an Assembler with what one member sends by halves:
+// what another has under way is not given up for it.
+func TestFloodOfOneMember(t *testing.T) {
+	sink := &record{}
+	a := NewAssembler(Limits{MaxHeld: 1 << 20}, sink)
+	for i := range uint64(100) {
+		a.Add(1, head(0, i, 2), Chunk{Bytes: []byte("a")}, start)
+		for j := range uint64(1000) {
+			h := head(7, 1+i*1000+j, 4096)
+			if _, err := a.Add(2, h, Chunk{Bytes: make([]byte, 2048)}, start); err != nil && err != ErrOverflow {
+				t.Fatal(err)
+			}
+		}
+		a.Add(1, head(0, i, 2), Chunk{Offset: 1, Bytes: []byte("b")}, start)
+		if a.Held() > 1<<20 {
+			t.Fatalf("%d bytes are held", a.Held())
+		}
+	}
+	if n := len(sink.objects); n != 100 {
+		t.Errorf("%d of the other's 100 objects were taken", n)
+	}
+	if a.Close(); a.Held() != 0 {
+		t.Errorf("%d bytes are held at the end", a.Held())
+	}
+}
+
+// TestTinyChunks has one object come a byte at a time, from both ends and from the
+// middle: what is held is a few times what came.
+func TestTinyChunks(t *testing.T) {
+	const size = 1 << 20
+	for name, at := range map[string]func(i int64) int64{
+		"ascending":  func(i int64) int64 { return i + 1 },
+		"descending": func(i int64) int64 { return size - 1 - i },
+		"scattered":  func(i int64) int64 { return (i*7919 + 1) % size },
+	} {
+		budget := &Budget{}
+		a := NewAssembler(Limits{Budget: budget}, &record{})
+		for i := range int64(20_000) {
+			if _, err := a.Add(0, head(0, 0, size), Chunk{Offset: at(i), Bytes: []byte("x")}, start); err != nil && err != ErrOverflow {
+				t.Fatalf("%s: %v", name, err)
+			}
+		}
+		if held := a.Held(); held > size+partCost || held != budget.Held() {
+			t.Errorf("%s: %d bytes are held, and the budget has %d", name, held, budget.Held())
+		}
+	}
+}

@@ -215,3 +215,19 @@ func cut(err error) error {
 	}
 	return fmt.Errorf("read chunk stream: %w", err)
 }
+
+// The properties of an object are in the form of draft-18, whatever draft a
+// connection speaks: they have to be the same on all.
+func properties() *wire.Profile {
+	p, _ := wire.ProfileFor(moqt.Draft18)
+	return p
+}
+
+// ParseProperties reads [Header.Properties]. An error is a *wire.Error.
+func ParseProperties(b []byte) (moqt.Properties, error) { return properties().ParseProperties(b) }
+
+// AppendProperties appends props, which are in ascending order of type, as they are
+// in [Header.Properties].
+func AppendProperties(b []byte, props moqt.Properties) ([]byte, error) {
+	return properties().AppendProperties(b, props)
+}

@@ -2,6 +2,9 @@ package transporttest
 
 import (
 	"context"
+	"crypto/hkdf"
+	"crypto/rand"
+	"crypto/sha256"
 	"fmt"
 	"net"
 	"sync/atomic"
@@ -63,6 +66,8 @@ func Pipe(t testing.TB, o *PipeOptions) (client, server transport.Conn) {
 	}
 	b := newPipeConn(opts, info)
 	a.peer, b.peer = b, a
+	rand.Read(a.secret[:])
+	b.secret = a.secret
 	t.Cleanup(func() { a.CloseWithError(moqt.SessionNoError, "end of the test") })
 	return a, b
 }
@@ -80,6 +85,7 @@ type pipeConn struct {
 	opts   PipeOptions
 	info   transport.ConnInfo
 	peer   *pipeConn
+	secret [32]byte // in place of TLS
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 
@@ -220,6 +226,11 @@ func (c *pipeConn) CloseWithError(code moqt.SessionCode, reason string) error {
 	c.cancel(&transport.SessionError{Code: code, Reason: reason})
 	c.peer.cancel(&transport.SessionError{Code: code, Reason: reason, Remote: true})
 	return nil
+}
+
+// ExportKeyingMaterial is for [transport.Session.ExportKeyingMaterial].
+func (c *pipeConn) ExportKeyingMaterial(label string, context []byte, length int) ([]byte, error) {
+	return hkdf.Key(sha256.New, c.secret[:], context, label, length)
 }
 
 func (c *pipeConn) Context() context.Context { return c.ctx }

@@ -1,0 +1,291 @@
+package relay_test
+
+import (
+	"bytes"
+	"context"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/tributary-live/tributary/relay"
+	"github.com/tributary-live/tributary/transport"
+	"github.com/tributary-live/tributary/transport/bond"
+	"github.com/tributary-live/tributary/transport/moqt"
+	"github.com/tributary-live/tributary/transport/transporttest"
+)
+
+// bondAlias is the alias of track on all connections of a test's bond.
+const bondAlias = 9
+
+// bondMember is a connection of a publisher that speaks the bond extension. It
+// accepts subscriptions to track, and sends what the test wants.
+type bondMember struct {
+	t      *testing.T
+	r      *relay.Relay
+	sess   *transport.Session
+	number uint64
+	answer chan bond.Message
+
+	mu         sync.Mutex
+	writers    []*transport.TrackWriter
+	acks       []*bond.Ack
+	sequence   uint64
+	subscribed int
+	fetched    int
+}
+
+// plug opens a session with r that offers bonds, in draft v, and publishes track on
+// it. It has not joined.
+func plug(t *testing.T, r *relay.Relay, v moqt.Version, number uint64) *bondMember {
+	t.Helper()
+	m := &bondMember{t: t, r: r, number: number, answer: make(chan bond.Message, 1)}
+	client, server := transporttest.Pipe(t, &transporttest.PipeOptions{Version: v})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		s, err := transport.NewSession(t.Context(), server, &transport.Config{Extensions: r.Extensions()})
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		r.ServeSession(t.Context(), s)
+	})
+	var err error
+	m.sess, err = transport.NewSession(t.Context(), client, &transport.Config{Extensions: []transport.Extension{{
+		Option: bond.OfferOption(), Agree: bond.Offered, Streams: []uint64{bond.StreamType}, Serve: m.read,
+	}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		m.sess.Close()
+		wg.Wait()
+	})
+	if _, err := m.sess.Announce(t.Context(), track.Namespace); err != nil {
+		t.Fatal(err)
+	}
+	go m.serve()
+	return m
+}
+
+// read takes in what the relay says on its bond stream.
+func (m *bondMember) read(_ *transport.Session, _ uint64, st transport.ReceiveStream) error {
+	for {
+		msg, err := bond.ReadMessage(st)
+		if err != nil {
+			return nil // the session's end, in these tests
+		}
+		if ack, ok := msg.(*bond.Ack); ok {
+			m.mu.Lock()
+			m.acks = append(m.acks, ack)
+			m.mu.Unlock()
+			continue
+		}
+		m.answer <- msg
+	}
+}
+
+func (m *bondMember) serve() {
+	for {
+		req, err := m.sess.Accept(context.Background())
+		if err != nil {
+			return
+		}
+		m.mu.Lock()
+		switch req := req.(type) {
+		case *transport.SubscribeRequest:
+			m.subscribed++
+			if w, err := req.Accept(&transport.PublishOptions{Alias: bondAlias}); err == nil {
+				m.writers = append(m.writers, w)
+			}
+		case *transport.FetchRequest:
+			m.fetched++
+			req.Reject(moqt.RequestNotSupported, "no")
+		default:
+			req.Reject(moqt.RequestNotSupported, "no")
+		}
+		m.mu.Unlock()
+	}
+}
+
+// ask sends BOND_JOIN and returns the answer.
+func (m *bondMember) ask(j *bond.Join) bond.Message {
+	m.t.Helper()
+	m.open(bond.StreamType, bond.AppendMessage(nil, j))
+	select {
+	case a := <-m.answer:
+		return a
+	case <-m.sess.Context().Done():
+	case <-time.After(time.Minute):
+		m.t.Error("BOND_JOIN was not answered")
+	}
+	return nil
+}
+
+// open opens a stream of the extension and writes b to it.
+func (m *bondMember) open(typ uint64, b []byte) transport.SendStream {
+	m.t.Helper()
+	st, err := m.sess.OpenExtensionStream(m.t.Context(), typ)
+	if err == nil {
+		_, err = st.Write(b)
+	}
+	if err != nil && m.sess.Context().Err() == nil {
+		m.t.Error(err)
+	}
+	return st
+}
+
+// found makes the bond.
+func (m *bondMember) found() *bond.Joined {
+	m.t.Helper()
+	joined, ok := m.ask(&bond.Join{Member: m.number, Path: "wlan0"}).(*bond.Joined)
+	if !ok {
+		m.t.Fatal("no bond was made")
+	}
+	return joined
+}
+
+// join joins it.
+func (m *bondMember) join(b *bond.Joined) {
+	m.t.Helper()
+	if joined, ok := m.ask(m.proof(b)).(*bond.Joined); !ok || joined.Bond != b.Bond || joined.Secret != (bond.Secret{}) {
+		m.t.Fatalf("joined with %+v", joined)
+	}
+}
+
+// proof is the join that the bond's secret makes.
+func (m *bondMember) proof(b *bond.Joined) *bond.Join {
+	m.t.Helper()
+	keys, err := m.sess.ExportKeyingMaterial(bond.ExporterLabel, nil, bond.ExporterLength)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return &bond.Join{Member: m.number, Path: "usb0", Cost: bond.Secondary, Bond: b.Bond, Proof: bond.Prove(b.Secret, b.Bond, m.number, keys)}
+}
+
+// newBond returns n members of a new bond.
+func newBond(t *testing.T, r *relay.Relay, v moqt.Version, n int) ([]*bondMember, *bond.Joined) {
+	t.Helper()
+	first := plug(t, r, v, 0)
+	b := first.found()
+	members := []*bondMember{first}
+	for i := range n - 1 {
+		m := plug(t, r, v, uint64(i+1))
+		m.join(b)
+		members = append(members, m)
+	}
+	return members, b
+}
+
+// piece is the header of an object of the test's track, which has groups of one
+// subgroup.
+func piece(group, object uint64, payload []byte) *bond.Header {
+	h := &bond.Header{Object: bond.Object{Alias: bondAlias, Group: group, Object: object}, Priority: moqt.DefaultPriority, Size: int64(len(payload))}
+	if object > 0 {
+		h.Previous = 1
+	}
+	return h
+}
+
+// send sends chunks of payload, from each first of ranges to its second, on one
+// stream.
+func (m *bondMember) send(h *bond.Header, payload []byte, ranges ...[2]int) transport.SendStream {
+	m.t.Helper()
+	b := bond.AppendHeader(nil, h)
+	for _, r := range ranges {
+		m.mu.Lock()
+		b = bond.AppendChunk(b, &bond.Chunk{Sequence: m.sequence, Offset: int64(r[0]), Bytes: payload[r[0]:r[1]]})
+		m.sequence++
+		m.mu.Unlock()
+	}
+	return m.open(bond.ChunkType, b)
+}
+
+// whole sends an object in chunks of some kilobytes and ends the stream.
+func (m *bondMember) whole(h *bond.Header, payload []byte) {
+	m.t.Helper()
+	m.send(h, payload, cut(0, len(payload))...).Close()
+}
+
+// end tells the end of a group of n objects.
+func (m *bondMember) end(group, n uint64) {
+	m.t.Helper()
+	h := piece(group, n, nil)
+	h.End, h.Last = true, true
+	m.send(h, nil, [2]int{}).Close()
+}
+
+// cut returns ranges of 4 kB.
+func cut(from, to int) (ranges [][2]int) {
+	if from == to {
+		return [][2]int{{from, to}}
+	}
+	for ; from < to; from += 4 << 10 {
+		ranges = append(ranges, [2]int{from, min(to, from+4<<10)})
+	}
+	return ranges
+}
+
+// acknowledged returns the sequences of member number that m was told of, and the
+// objects told done.
+func (m *bondMember) acknowledged(number uint64) (n uint64, done []bond.Object) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, a := range m.acks {
+		if a.Member == number {
+			n = 0
+			for _, r := range a.Ranges {
+				n += r.Last - r.First + 1
+			}
+		}
+		done = append(done, a.Done...)
+	}
+	return n, done
+}
+
+// random returns n bytes that are those of a location every time.
+func random(group, object uint64, n int) []byte {
+	r := rand.NewChaCha8([32]byte{byte(group), byte(object), byte(object >> 8)})
+	b := make([]byte, n)
+	r.Read(b)
+	return b
+}
+
+// watch subscribes to track.
+func watch(t *testing.T, r *relay.Relay) *collector {
+	t.Helper()
+	tr, err := connect(t, r, nil).Subscribe(t.Context(), track, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { tr.Close() })
+	return collect(tr)
+}
+
+// wants checks that the collector has these objects, each once, with the bytes that
+// random gives.
+func (c *collector) wants(t *testing.T, want ...moqt.Location) {
+	t.Helper()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var got []moqt.Location
+	for _, o := range c.got {
+		got = append(got, o.Location)
+		if !bytes.Equal(o.Payload, random(o.Group, o.Location.Object, len(o.Payload))) {
+			t.Errorf("object %v has other bytes", o.Location)
+		}
+	}
+	slices.SortFunc(got, moqt.Location.Compare)
+	if !slices.Equal(got, want) {
+		t.Errorf("the subscriber has %v, want %v", got, want)
+	}
+}
+
+// group returns the locations of n objects of a group.
+func locations(group, n uint64) (l []moqt.Location) {
+	for i := range n {
+		l = append(l, moqt.Location{Group: group, Object: i})
+	}
+	return l
+}

@@ -1,0 +1,285 @@
+package relay
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/tributary-live/tributary/relay/cache"
+	"github.com/tributary-live/tributary/transport/bond"
+	"github.com/tributary-live/tributary/transport/moqt"
+)
+
+// bonded is a track as the members of a bond bring it in chunks: a source of the
+// log beside those of their subscriptions, which does not end with one of them.
+type bonded struct {
+	t     *track
+	since time.Time
+
+	mu      sync.Mutex // guards what follows
+	feed    *cache.Source
+	sources map[*source]filling // subscriptions of members
+	trusted bool                // one of them is, or was
+	refused bool
+	closed  bool
+}
+
+func newBonded(t *track) *bonded {
+	return &bonded{t: t, since: time.Now(), sources: make(map[*source]filling)}
+}
+
+func (b *bonded) add(s *source, f filling) {
+	b.mu.Lock()
+	b.sources[s] = f
+	trusted := b.trusted || s.trusted.Load()
+	b.trusted = trusted
+	b.mu.Unlock()
+	if trusted {
+		s.trust()
+	}
+}
+
+func (b *bonded) remove(s *source) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.sources, s)
+}
+
+func (b *bonded) filled(s *source) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if _, ok := b.sources[s]; ok {
+		b.sources[s] = filling{}
+	}
+}
+
+// headWait bounds how long an object in chunks waits for the head of its group. It
+// is less than such an object is held.
+const headWait = 1500 * time.Millisecond
+
+// Open is that of [bonds.Track].
+func (b *bonded) Open(h *bond.Header) (bond.SubgroupWriter, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for s, f := range b.sources {
+		if f.on && f.group == h.Group && time.Since(s.since) < headWait {
+			return nil, bond.ErrNotYet // the head of the group goes first
+		}
+	}
+	if b.closed || b.refused {
+		return nil, nil
+	}
+	if b.feed == nil {
+		b.feed = b.t.log.Source(bond.ParseProperties)
+	}
+	w, err := b.feed.Open(moqt.Subgroup{
+		Group: h.Group, ID: h.Subgroup, Priority: h.Priority,
+		First:      h.Previous == 0 && !h.Begins,
+		EndOfGroup: true, // it is reset if that turns out otherwise
+	})
+	if err != nil {
+		return nil, b.judgeLocked(err)
+	}
+	return &bondedWriter{b: b, w: w}, nil
+}
+
+// Has is that of [bonds.Track].
+func (b *bonded) Has(group, object uint64) bool {
+	at := moqt.Location{Group: group, Object: object}
+	return b.t.holds(at, at)
+}
+
+// Close is that of [bonds.Track].
+func (b *bonded) Close() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.closed = true
+	if b.feed != nil {
+		b.feed.Close()
+	}
+}
+
+// judge returns err if a member is to be put out for it.
+func (b *bonded) judge(err error) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.judgeLocked(err)
+}
+
+func (b *bonded) judgeLocked(err error) error {
+	if !errors.Is(err, cache.ErrContradiction) && !errors.Is(err, cache.ErrMalformed) {
+		b.t.r.m.dropped.Inc()
+		return nil // beyond a limit, or the track is over
+	}
+	b.t.r.m.malformed.Inc()
+	b.feed = nil // is heard no more; the others go on with a new one
+	if b.trusted {
+		return err
+	}
+	b.refuseLocked(err)
+	return nil
+}
+
+// admit reports whether an object may be taken: if the bond is who publishes the
+// track, or may be shown to be, because the object is held and can be compared.
+func (b *bonded) admit(at moqt.Location) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := time.Now()
+	for s := range b.sources {
+		b.trusted = b.trusted || s.trusted.Load()
+	}
+	if b.refused || b.closed {
+		return false
+	}
+	if b.trusted || b.t.holds(at, at) {
+		b.touchLocked(now)
+		return true
+	}
+	for s := range b.sources {
+		if !b.t.hasActive(s) {
+			b.trustLocked()
+			return true
+		}
+	}
+	if time.Since(b.since) > probationTime {
+		b.refuseLocked(fmt.Errorf("%w: another publisher has this name", cache.ErrContradiction))
+	}
+	return false
+}
+
+// touchLocked notes that the publisher is alive.
+func (b *bonded) touchLocked(now time.Time) {
+	for s := range b.sources {
+		if s.trusted.Load() {
+			s.last.Store(now.UnixNano())
+		}
+	}
+}
+
+func (b *bonded) trust() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.trustLocked()
+}
+
+func (b *bonded) trustLocked() {
+	b.trusted = true
+	for s := range b.sources {
+		s.trust()
+	}
+}
+
+// refuseLocked deals with a bond that publishes something else under a name that
+// is in use.
+func (b *bonded) refuseLocked(err error) {
+	b.refused = true
+	for s := range b.sources {
+		b.t.r.wg.Go(func() { s.fault(err) })
+	}
+}
+
+// bondedWriter writes one subgroup to the log.
+type bondedWriter struct {
+	b *bonded
+	w *cache.Writer
+
+	object  moqt.Object // that is being written
+	size    int64
+	in      bool // it has begun in the log
+	dropped bool // the rest of it is not wanted
+	fresh   bool // something of it was new
+	last    uint64
+}
+
+// Begin is that of [bond.SubgroupWriter].
+func (w *bondedWriter) Begin(h *bond.Header) error {
+	props, err := bond.ParseProperties(h.Properties)
+	if err != nil {
+		w.w.Abort()
+		return err
+	}
+	at := moqt.Location{Group: h.Group, Object: h.Object.Object}
+	w.object, w.size = moqt.Object{Location: at, Properties: props}, h.Size
+	w.in, w.fresh = false, false
+	w.last = at.Object
+	w.b.t.r.m.ingest.Add(float64(h.Size))
+	if w.dropped = !w.b.admit(at); !w.dropped && h.Size == 0 {
+		return w.append(nil)
+	}
+	return nil
+}
+
+// Extend is that of [bond.SubgroupWriter].
+func (w *bondedWriter) Extend(p []byte) error {
+	switch {
+	case w.dropped:
+		return nil
+	case !w.in && int64(len(p)) == w.size:
+		return w.append(bytes.Clone(p))
+	case !w.in:
+		if err := w.w.Start(w.object, w.size); err != nil {
+			w.dropped = true
+			return w.b.judge(err)
+		}
+		w.in = true
+	}
+	n, err := w.w.Extend(p)
+	w.fresh = w.fresh || n > 0
+	w.size -= int64(len(p))
+	if err != nil {
+		w.dropped = true
+		return w.b.judge(err)
+	}
+	if w.size == 0 {
+		w.count()
+	}
+	return nil
+}
+
+// append writes an object that is there at once.
+func (w *bondedWriter) append(payload []byte) error {
+	w.object.Payload = payload
+	fresh, err := w.w.Append(w.object)
+	w.fresh = fresh
+	if err != nil {
+		return w.b.judge(err)
+	}
+	w.count()
+	return nil
+}
+
+// count notes what became of an object that is whole.
+func (w *bondedWriter) count() {
+	m := w.b.t.r.m
+	if w.fresh {
+		m.fresh.Inc()
+		return
+	}
+	m.duplicate.Inc()
+	w.b.trust()
+}
+
+// Skip is that of [bond.SubgroupWriter].
+func (w *bondedWriter) Skip() {
+	if w.in && w.size > 0 && !w.dropped && !w.w.Skip() {
+		w.w.Abort()
+	}
+}
+
+// Close is that of [bond.SubgroupWriter].
+func (w *bondedWriter) Close(h *bond.Header) error {
+	if h.Object.Object != w.last+1 { // objects were there that are not
+		w.w.Abort()
+		return nil
+	}
+	if err := w.w.Close(); err != nil {
+		return w.b.judge(err)
+	}
+	return nil
+}
+
+// Abort is that of [bond.SubgroupWriter].
+func (w *bondedWriter) Abort() { w.w.Abort() }

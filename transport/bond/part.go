@@ -1,0 +1,135 @@
+package bond
+
+import (
+	"bytes"
+	"slices"
+	"sync/atomic"
+	"time"
+)
+
+// Budget counts the bytes that Assemblers hold together. Its zero value works.
+type Budget struct{ held atomic.Int64 }
+
+// Held returns how many bytes those are.
+func (b *Budget) Held() int64 { return b.held.Load() }
+
+const (
+	// partCost is what an object costs beside its bytes.
+	partCost = 512
+	// pageSize is how much room is made for an object at a time, where bytes of it
+	// are: its claimed size buys nothing.
+	pageSize = 16 << 10
+)
+
+// part is an object on its way.
+type part struct {
+	header    Header
+	sub       *subgroup
+	maker     uint64 // the member that sent the header
+	last      uint64 // the member whose chunk came last
+	began     time.Time
+	pages     map[int64][]byte // by number; the bytes of runs
+	runs      []run            // ascending, never touching one another
+	have      int64
+	cost      int64
+	out       int64 // bytes that were taken
+	given     bool  // a writer has begun it
+	elsewhere bool  // it came whole another way
+	told      bool  // that it is whole
+}
+
+// run is a contiguous piece that is there.
+type run struct{ off, end int64 }
+
+// taking reports whether p is the object of its subgroup that is being taken.
+func (p *part) taking() bool { return p.sub.at == p }
+
+func (p *part) whole() bool { return p.elsewhere || p.have == p.header.Size }
+
+// add puts c in its place and returns how many of its bytes are new, and how much
+// room was made for them.
+func (p *part) add(c Chunk, maxRuns int) (fresh, grown int64, err error) {
+	off, end := c.Offset, c.Offset+int64(len(c.Bytes))
+	if off == end {
+		return 0, 0, nil
+	}
+	// Those runs that touch the chunk.
+	i, _ := slices.BinarySearchFunc(p.runs, off, func(r run, off int64) int { return int(min(max(r.end-off, -1), 1)) })
+	j := i
+	fresh = end - off
+	for ; j < len(p.runs) && p.runs[j].off <= end; j++ {
+		from, to := max(off, p.runs[j].off), min(end, p.runs[j].end)
+		if !p.holds(from, c.Bytes[from-off:to-off]) {
+			return 0, 0, violation("bytes at %d of object %d/%d contradict those held", from, p.header.Group, p.header.Object.Object)
+		}
+		fresh -= to - from
+	}
+	if fresh == 0 {
+		return 0, 0, nil
+	}
+	if i == j && len(p.runs) >= maxRuns {
+		return 0, 0, ErrOverflow
+	}
+	grown = p.put(off, c.Bytes)
+	merged := run{off, end}
+	if i < j {
+		merged = run{min(off, p.runs[i].off), max(end, p.runs[j-1].end)}
+	}
+	p.runs = slices.Replace(p.runs, i, j, merged)
+	p.have += fresh
+	return fresh, grown, nil
+}
+
+// each calls do with the pieces of pages from off on, and with the page and how
+// much of the n bytes each piece takes.
+func (p *part) each(off, n int64, do func(number, at, n int64)) {
+	for n > 0 {
+		at := off % pageSize
+		take := min(n, pageSize-at)
+		do(off/pageSize, at, take)
+		off, n = off+take, n-take
+	}
+}
+
+// put copies b to off, and returns how much room was made.
+func (p *part) put(off int64, b []byte) (grown int64) {
+	if p.pages == nil {
+		p.pages = make(map[int64][]byte)
+	}
+	p.each(off, int64(len(b)), func(number, at, n int64) {
+		page := p.pages[number]
+		if page == nil {
+			page = make([]byte, min(pageSize, p.header.Size-number*pageSize))
+			p.pages[number] = page
+			grown += int64(len(page))
+		}
+		copy(page[at:], b[:n])
+		b = b[n:]
+	})
+	return grown
+}
+
+// holds reports whether the bytes at off, which are there, are b.
+func (p *part) holds(off int64, b []byte) bool {
+	same := true
+	p.each(off, int64(len(b)), func(number, at, n int64) {
+		same = same && bytes.Equal(p.pages[number][at:at+n], b[:n])
+		b = b[n:]
+	})
+	return same
+}
+
+// take gives w the bytes that continue what it has.
+func (p *part) take(w SubgroupWriter) (err error) {
+	if len(p.runs) == 0 || p.runs[0].off > 0 || p.runs[0].end == p.out {
+		return nil
+	}
+	out := p.out
+	p.out = p.runs[0].end
+	p.each(out, p.out-out, func(number, at, n int64) {
+		if err == nil {
+			err = w.Extend(p.pages[number][at : at+n])
+		}
+	})
+	return err
+}
