@@ -89,7 +89,7 @@ func (k *sink) write(o *outStream, w *transport.SubgroupWriter, obj *cache.Objec
 	if payload, whole := obj.Payload(); whole {
 		meta.Payload = payload
 		o.busy()
-		return w.WriteObject(meta)
+		return w.WriteFramed(meta, obj)
 	}
 	o.busy()
 	out, err := w.StartObject(meta, obj.Size)

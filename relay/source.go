@@ -327,11 +327,12 @@ func (s *source) pump(ctx context.Context, sg *transport.SubgroupReader) error {
 		s.arrived(size)
 		var fresh bool
 		if size < cutThrough {
-			o.Payload = make([]byte, size)
+			buf := make([]byte, headRoom(&o)+int(size))
+			o.Payload = buf[len(buf)-int(size):]
 			if _, err := io.ReadFull(sg, o.Payload); err != nil {
 				return nil
 			}
-			fresh, err = w.Append(o)
+			fresh, err = w.AppendBehind(o, buf)
 		} else {
 			if chunk == nil {
 				chunk = make([]byte, cutThrough)
@@ -354,6 +355,21 @@ func (s *source) pump(ctx context.Context, sg *transport.SubgroupReader) error {
 			s.relieve(sg.Header())
 		}
 	}
+}
+
+// headRoom is how many bytes to leave before the payload of o for the header with
+// which it goes to subscribers: distance to the object before, size of the
+// properties, the properties, size of the payload. Where they do not fit, each
+// subscriber copies the payload, so what is rare or large gets no room.
+func headRoom(o *moqt.Object) int {
+	room := 8
+	for i := range o.Properties {
+		room += 18 + len(o.Properties[i].Bytes)
+	}
+	if room > 256 {
+		return 0
+	}
+	return room
 }
 
 var errStream = errors.New("relay: the stream broke off")

@@ -86,16 +86,38 @@ const oneWrite = 16 << 10 // objects up to this many bytes are copied behind the
 // DELIVERY_TIMEOUT, if o outlived the object delivery timeout before all of it
 // was on its way; the stream is then reset. Either way the subgroup is over.
 // (MOQT draft-18, "Subgroup Header")
-func (w *SubgroupWriter) WriteObject(o moqt.Object) error {
+func (w *SubgroupWriter) WriteObject(o moqt.Object) error { return w.WriteFramed(o, nil) }
+
+// Framer has the payload of an object in memory that has room for a header
+// before it.
+type Framer interface {
+	// Framed returns head and the payload as one slice, which nobody changes any
+	// more, or false if it cannot. It does not keep head, and may be called
+	// concurrently.
+	Framed(head []byte) ([]byte, bool)
+}
+
+// WriteFramed is WriteObject for who sends the same object on many sessions: if
+// f, which may be nil, can put the object's header before o.Payload, the payload
+// is not copied for each of them.
+func (w *SubgroupWriter) WriteFramed(o moqt.Object, f Framer) error {
 	if err := w.begin(&o); err != nil {
 		return err
 	}
 	buf := scratch.Get().(*[]byte)
-	defer scratch.Put(buf)
 	st, b, err := w.start((*buf)[:0], &o, int64(len(o.Payload)))
 	if st == nil {
+		scratch.Put(buf)
 		return err
 	}
+	if f != nil {
+		if whole, ok := f.Framed(b); ok {
+			*buf = b[:0]
+			scratch.Put(buf)
+			return w.write(st, whole)
+		}
+	}
+	defer scratch.Put(buf)
 	if len(o.Payload) <= oneWrite {
 		b = append(b, o.Payload...)
 		*buf = b[:0]

@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"bytes"
 	"context"
 	"sync/atomic"
 
@@ -16,10 +17,12 @@ type Object struct {
 	Meta moqt.Object
 	// Size is the length of the payload in bytes, all of it, also of what has
 	// not arrived yet.
-	Size    int64
-	payload []byte   // if part is nil
-	part    *partial // the payload of an object that came in pieces
-	next    atomic.Pointer[Object]
+	Size   int64
+	buf    []byte        // the payload, if part is nil, behind room for a header
+	room   int           // bytes of that
+	framed atomic.Uint32 // frameFree …
+	part   *partial      // the payload of an object that came in pieces
+	next   atomic.Pointer[Object]
 
 	// The rest is guarded by Track.mu.
 
@@ -74,10 +77,37 @@ func (o *Object) Bytes(ctx context.Context, off int64) (p []byte, done bool, err
 	}
 }
 
+// The states of Object.framed. From framedWith on it tells how many bytes before
+// the payload are the header.
+const (
+	frameFree = iota
+	frameBusy
+	framedWith
+)
+
+// Framed returns head and the whole payload as one slice, if the object has
+// room for head and nobody has put another one there before. All who send an
+// object with the same header share the slice: none of them has to copy the
+// payload behind it, or to hold that copy until it is on its way. Head is not
+// kept.
+func (o *Object) Framed(head []byte) ([]byte, bool) {
+	if len(head) > o.room {
+		return nil, false
+	}
+	whole := o.buf[o.room-len(head):]
+	if o.framed.CompareAndSwap(frameFree, frameBusy) {
+		copy(whole, head)
+		o.framed.Store(framedWith + uint32(len(head)))
+		return whole, true
+	}
+	same := o.framed.Load() == framedWith+uint32(len(head)) && bytes.Equal(whole[:len(head)], head)
+	return whole, same
+}
+
 // available returns the prefix of the payload that has arrived.
 func (o *Object) available() []byte {
 	if o.part == nil {
-		return o.payload
+		return o.buf[o.room:]
 	}
 	return *o.part.data.Load()
 }

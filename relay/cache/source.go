@@ -91,7 +91,7 @@ func (s *Source) put(o moqt.Object, past bool, added func(*group, *Object)) (boo
 	now := time.Now()
 	g := t.makeGroup(&a, s, now)
 	obj := a.object(s, now)
-	obj.payload = payload
+	obj.buf = payload
 	t.insert(g, obj)
 	t.stats.FreshBytes += uint64(len(payload))
 	added(g, obj)

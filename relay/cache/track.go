@@ -229,7 +229,7 @@ func cost(o *Object) int64 {
 	if o.part != nil {
 		n += int64(cap(o.available()))
 	} else {
-		n += int64(len(o.payload))
+		n += int64(len(o.buf))
 	}
 	return n + propertiesCost(o.Meta.Properties)
 }

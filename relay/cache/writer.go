@@ -35,12 +35,16 @@ type Writer struct {
 //
 // An error wraps ErrMalformed or ErrContradiction, which ends the source;
 // ErrLimit, then the object was dropped; or is ErrClosed.
-func (w *Writer) Append(o moqt.Object) (fresh bool, err error) {
+func (w *Writer) Append(o moqt.Object) (fresh bool, err error) { return w.AppendBehind(o, o.Payload) }
+
+// AppendBehind is Append for an object whose payload is the end of buf: what is
+// before it is room for a header, see [Object.Framed]. All of buf is kept.
+func (w *Writer) AppendBehind(o moqt.Object, buf []byte) (fresh bool, err error) {
 	t := w.source.track
 	t.mu.Lock()
 	payload := o.Payload
 	now := time.Now()
-	obj, fresh, err := w.begin(&o, int64(len(payload)), payload, now)
+	obj, fresh, err := w.begin(&o, int64(len(payload)), buf, now)
 	switch {
 	case err != nil || obj == nil || fresh:
 	case obj.complete():
@@ -167,9 +171,9 @@ func (w *Writer) usable() error {
 func (w *Writer) place() moqt.Location { return moqt.Location{Group: w.head.Group, Object: w.at} }
 
 // begin takes in an object's header. It returns the object in the cache, the
-// held copy or a new one, or nil if the object is to be dropped. If payload is
-// nil and size is not 0 the payload is to come.
-func (w *Writer) begin(o *moqt.Object, size int64, payload []byte, now time.Time) (*Object, bool, error) {
+// held copy or a new one, or nil if the object is to be dropped. The payload is
+// the end of buf; if that is nil and size is not 0 it is to come.
+func (w *Writer) begin(o *moqt.Object, size int64, buf []byte, now time.Time) (*Object, bool, error) {
 	t := w.source.track
 	if err := w.usable(); err != nil {
 		return nil, false, err
@@ -204,8 +208,8 @@ func (w *Writer) begin(o *moqt.Object, size int64, payload []byte, now time.Time
 	g := t.makeGroup(&a, w.source, now)
 	w.attach(&a)
 	obj := a.object(w.source, now)
-	if payload != nil || size == 0 {
-		obj.payload = payload
+	if buf != nil || size == 0 {
+		obj.buf, obj.room = buf, len(buf)-int(size)
 		t.stats.FreshBytes += uint64(size)
 	} else {
 		obj.part = newPartial(size)
