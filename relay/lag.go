@@ -80,10 +80,15 @@ func (o *outStream) behind(now time.Time) bool {
 
 // next waits for the next subgroup that is to be sent, until the subscriber has
 // got so far.
-func (k *sink) next(ctx context.Context, rd *cache.Reader) (*cache.Cursor, error) {
+func (k *sink) next(ctx context.Context) (*cache.Cursor, error) {
 	l := &k.lag
 	for {
-		c, err := rd.Next(ctx)
+		c, news, err := k.rd.TryNext()
+		if err == nil && c == nil {
+			if err = k.wait(ctx, news); err == nil {
+				continue
+			}
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -93,12 +98,12 @@ func (k *sink) next(ctx context.Context, rd *cache.Reader) (*cache.Cursor, error
 		k.giveUp()
 		if k.w.State().Order != moqt.Descending {
 			began := time.Now()
-			if err := k.awaitTurn(ctx, rd, c); err != nil {
+			if err := k.awaitTurn(ctx, c); err != nil {
 				return nil, err
 			}
 			if late := c.Behind(); late > l.asked && time.Since(began) >= patience {
 				k.t.r.m.skipped.Add(float64(late))
-				rd.SkipToNewest()
+				k.rd.SkipToNewest()
 				l.asked = 0
 				continue
 			}
@@ -109,20 +114,17 @@ func (k *sink) next(ctx context.Context, rd *cache.Reader) (*cache.Cursor, error
 }
 
 // awaitTurn waits while a group before that of c has something left to send.
-func (k *sink) awaitTurn(ctx context.Context, rd *cache.Reader, c *cache.Cursor) error {
+func (k *sink) awaitTurn(ctx context.Context, c *cache.Cursor) error {
 	l := &k.lag
 	defer l.waits.Store(false)
 	for l.blocks(c.Header().Group) {
-		news := rd.News()
+		news := k.rd.News()
 		l.waits.Store(true)
 		if !l.blocks(c.Header().Group) { // it may have caught up before it saw waits
 			return nil
 		}
-		select {
-		case <-l.held:
-		case <-news:
-		case <-ctx.Done():
-			return ctx.Err()
+		if err := k.wait(ctx, news); err != nil {
+			return err
 		}
 		k.giveUp()
 	}
@@ -166,14 +168,17 @@ func (k *sink) giveUp() {
 	}
 }
 
-// begin makes a place for the subgroup of c among those that are being sent.
-func (k *sink) begin(ctx context.Context, c *cache.Cursor) *outStream {
+// begin sends the subgroup of c in a goroutine of its own.
+func (k *sink) begin(ctx context.Context, c *cache.Cursor) {
 	o := &outStream{cursor: c, group: c.Header().Group, base: c.Behind()}
 	o.ctx, o.cancel = context.WithCancel(ctx)
 	k.lag.mu.Lock()
-	defer k.lag.mu.Unlock()
 	k.lag.streams[o] = struct{}{}
-	return o
+	k.lag.mu.Unlock()
+	k.streams.Go(func() {
+		defer k.finish(o)
+		k.send(o)
+	})
 }
 
 func (k *sink) finish(o *outStream) {

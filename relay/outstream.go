@@ -36,11 +36,7 @@ func (k *sink) sendRun(o *outStream) (again bool, err error) {
 		return false, err
 	}
 	defer context.AfterFunc(o.ctx, func() { w.Cancel(moqt.StreamTooFarBehind) })()
-	var timing sync.WaitGroup
-	defer timing.Wait()
-	ctx, cancel := context.WithCancel(o.ctx)
-	defer cancel()
-	complete := func() {
+	complete := func(ctx context.Context) {
 		if at, ok := c.Complete(ctx); ok {
 			w.Complete(at)
 		}
@@ -49,7 +45,11 @@ func (k *sink) sendRun(o *outStream) (again bool, err error) {
 	for {
 		if _, limit := w.Timeouts(); limit > 0 && !timed {
 			timed = true
-			timing.Go(complete)
+			var timing sync.WaitGroup
+			defer timing.Wait()
+			ctx, cancel := context.WithCancel(o.ctx)
+			defer cancel()
+			timing.Go(func() { complete(ctx) })
 		}
 		obj, ready := c.TryNext()
 		if !ready {
@@ -58,7 +58,7 @@ func (k *sink) sendRun(o *outStream) (again bool, err error) {
 		}
 		switch {
 		case err == io.EOF && !o.short:
-			complete() // long ago, perhaps
+			complete(o.ctx) // long ago, perhaps
 			return false, w.Close()
 		case err == io.EOF:
 			w.Break(moqt.StreamCancelled) // FIN would say that all was sent

@@ -212,19 +212,27 @@ func (r *Relay) newPeer(ctx context.Context, sess *transport.Session, origin boo
 	return p
 }
 
-// serve accepts the peer's requests, one goroutine each, and waits for all.
-func (p *peer) serve(ctx context.Context) error {
+// open tells the log of the session.
+func (p *peer) open() {
 	info := p.sess.Info()
 	p.log.Info("session open", "remote", info.RemoteAddr, "version", info.Version.String(), "transport", transportName(info), "implementation", p.sess.PeerImplementation())
-	defer func() {
-		p.r.mu.Lock()
-		delete(p.r.peers, p)
-		p.r.mu.Unlock()
-		p.r.m.sessions.Dec()
-		p.log.Info("session closed", "dur", time.Since(p.started).Round(time.Millisecond), "err", context.Cause(p.sess.Context()))
-	}()
-	defer p.wg.Wait()
-	defer p.sess.Close()
+}
+
+// close ends the session and waits for all that belongs to it.
+func (p *peer) close() {
+	p.sess.Close()
+	p.wg.Wait()
+	p.r.mu.Lock()
+	delete(p.r.peers, p)
+	p.r.mu.Unlock()
+	p.r.m.sessions.Dec()
+	p.log.Info("session closed", "dur", time.Since(p.started).Round(time.Millisecond), "err", context.Cause(p.sess.Context()))
+}
+
+// serve accepts the peer's requests, one goroutine each, and waits for all.
+func (p *peer) serve(ctx context.Context) error {
+	p.open()
+	defer p.close()
 	for {
 		req, err := p.sess.Accept(ctx)
 		if err != nil {

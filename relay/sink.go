@@ -23,11 +23,18 @@ type sink struct {
 
 	lag lag // of the subscriber behind the track
 
-	mu     sync.Mutex // guards what follows
+	// Used by serve alone.
+	rd        *cache.Reader
+	state     transport.SubscriptionState // as it was seen last
+	datagrams <-chan struct{}             // closed when sendDatagrams is needed; nil once it runs
+	wg        sync.WaitGroup              // sendDatagrams
+	streams   sync.WaitGroup              // send
+
+	mu     sync.Mutex         // guards what follows
+	stop   context.CancelFunc // of serve, once it runs
 	ending bool
 	code   moqt.DoneCode
 	why    string
-	over   chan struct{} // closed when ending is set
 }
 
 func (p *peer) serveSubscribe(ctx context.Context, req *transport.SubscribeRequest) {
@@ -36,26 +43,43 @@ func (p *peer) serveSubscribe(ctx context.Context, req *transport.SubscribeReque
 		req.RejectRetry(moqt.RequestExcessiveLoad, "this session has too many subscriptions", retryAfter)
 		return
 	}
-	defer p.subs.Add(-1)
 	t, err := p.r.hold(req.Track)
 	if err != nil {
+		p.subs.Add(-1)
 		refuse(req, err)
 		return
 	}
-	defer t.release()
+	over := func() {
+		t.release()
+		p.subs.Add(-1)
+	}
+	k, w := t.accept(p, req)
+	if k == nil {
+		over()
+		return
+	}
+	p.wg.Detach(func() {
+		defer over()
+		k.serve(ctx, w)
+	})
+}
+
+// accept answers a SUBSCRIBE when the track is there, and returns nil if it
+// cannot.
+func (t *track) accept(p *peer, req *transport.SubscribeRequest) (*sink, *transport.TrackWriter) {
 	if req.NewGroup != nil {
 		t.wantGroup(*req.NewGroup)
 	}
 	if err := t.await(req.Context(), p, req.Rendezvous); err != nil {
 		p.log.Debug("subscription refused", "track", req.Track, "err", err)
 		refuse(req, err)
-		return
+		return nil, nil
 	}
 	k := t.newSink(p, req.Forward)
 	w, err := req.Accept(&transport.PublishOptions{Properties: t.properties(), Largest: t.largest})
 	if err != nil {
 		k.leave()
-		return
+		return nil, nil
 	}
 	if req.Filter.Kind == moqt.FilterNone || req.Filter == (moqt.Filter{Kind: moqt.FilterAbsoluteStart}) {
 		// All that is published: for somebody who comes now, from the newest
@@ -65,7 +89,7 @@ func (p *peer) serveSubscribe(ctx context.Context, req *transport.SubscribeReque
 		}
 	}
 	p.log.Debug("subscription", "track", req.Track)
-	k.serve(ctx, w)
+	return k, w
 }
 
 // publishTimeout bounds how long a subscriber may take to answer PUBLISH.
@@ -132,7 +156,7 @@ func (t *track) awaitLive(ctx context.Context) bool {
 }
 
 func (t *track) newSink(p *peer, forward bool) *sink {
-	k := &sink{t: t, p: p, done: make(chan struct{}), over: make(chan struct{}), lag: newLag()}
+	k := &sink{t: t, p: p, done: make(chan struct{}), lag: newLag()}
 	k.forward.Store(forward)
 	t.mu.Lock()
 	t.sinks[k] = struct{}{}
@@ -155,10 +179,13 @@ func (k *sink) leave() {
 // once.
 func (k *sink) end(code moqt.DoneCode, why string) {
 	k.mu.Lock()
-	defer k.mu.Unlock()
-	if !k.ending {
+	first, stop := !k.ending, k.stop
+	if first {
 		k.ending, k.code, k.why = true, code, why
-		close(k.over)
+	}
+	k.mu.Unlock()
+	if first && stop != nil && code != moqt.DoneTrackEnded {
+		stop()
 	}
 }
 
@@ -169,70 +196,90 @@ func (k *sink) serve(ctx context.Context, w *transport.TrackWriter) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(w.Context(), cancel)()
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		select {
-		case <-k.over:
-			if k.code != moqt.DoneTrackEnded {
-				cancel()
-			}
-		case <-ctx.Done():
-		}
-	})
-	state := w.State()
-	if k.forward.Swap(state.Forward) != state.Forward {
-		k.t.touch()
-	}
-	rd := k.t.log.Reader(state.Start, state.End.Group)
-	wg.Go(func() { k.follow(ctx, rd, state) })
-	wg.Go(func() { k.sendDatagrams(ctx, rd) })
-	var streams sync.WaitGroup
+	k.begins(cancel)
 	for {
-		c, err := k.next(ctx, rd)
+		c, err := k.next(ctx)
 		if err != nil {
 			break
 		}
-		o := k.begin(ctx, c)
-		streams.Go(func() {
-			defer k.finish(o)
-			k.send(o)
-		})
+		k.begin(ctx, c)
 	}
-	if w.Context().Err() != nil || ctx.Err() != nil {
-		cancel()
+	k.drain(ctx, cancel)
+}
+
+// begins sets up what serve needs, which stop ends.
+func (k *sink) begins(stop context.CancelFunc) {
+	k.mu.Lock()
+	k.stop = stop
+	late := k.ending && k.code != moqt.DoneTrackEnded
+	k.mu.Unlock()
+	if late {
+		stop()
 	}
-	streams.Wait()
-	cancel()
-	wg.Wait()
+	k.state = k.w.State()
+	if k.forward.Swap(k.state.Forward) != k.state.Forward {
+		k.t.touch()
+	}
+	k.rd = k.t.log.Reader(k.state.Start, k.state.End.Group)
+	k.datagrams = k.rd.Datagrams()
+}
+
+// drain waits until all is sent that is to be, and ends the subscription.
+func (k *sink) drain(ctx context.Context, stop context.CancelFunc) {
+	if k.w.Context().Err() != nil || ctx.Err() != nil {
+		stop()
+	}
+	select {
+	case <-k.datagrams: // the last ones, perhaps
+		k.startDatagrams(ctx)
+	default:
+	}
+	k.streams.Wait()
+	stop()
+	k.wg.Wait()
 	k.mu.Lock()
 	code, why, ending := k.code, k.why, k.ending
 	k.mu.Unlock()
 	if !ending {
 		code, why = moqt.DoneTrackEnded, ""
 	}
-	w.CloseWithError(code, why)
+	k.w.CloseWithError(code, why)
 }
 
-// follow takes note of what the subscriber changes from state on.
-func (k *sink) follow(ctx context.Context, rd *cache.Reader, state transport.SubscriptionState) {
-	for {
-		select {
-		case <-k.w.Changed():
-		case <-ctx.Done():
-			return
-		}
-		was := state
-		state = k.w.State()
-		if k.forward.Swap(state.Forward) != state.Forward {
-			k.t.touch()
-		}
-		if state.Start != was.Start || state.End != was.End {
-			rd.Bound(state.Start, state.End.Group)
-		}
-		if state.NewGroup != was.NewGroup {
-			k.t.requestGroup(state.NewGroupValue)
-		}
+// wait waits for news, or for anything else that serve has to look after, which
+// it does. One goroutine for all of that is what makes an idle subscriber cheap.
+func (k *sink) wait(ctx context.Context, news <-chan struct{}) error {
+	select {
+	case <-news:
+	case <-k.lag.held:
+	case <-k.w.Changed():
+		k.updated()
+	case <-k.datagrams:
+		k.startDatagrams(ctx)
+	case <-ctx.Done():
+		return ctx.Err()
 	}
+	return nil
+}
+
+// updated takes note of what the subscriber has changed.
+func (k *sink) updated() {
+	was := k.state
+	k.state = k.w.State()
+	if k.forward.Swap(k.state.Forward) != k.state.Forward {
+		k.t.touch()
+	}
+	if k.state.Start != was.Start || k.state.End != was.End {
+		k.rd.Bound(k.state.Start, k.state.End.Group)
+	}
+	if k.state.NewGroup != was.NewGroup {
+		k.t.requestGroup(k.state.NewGroupValue)
+	}
+}
+
+func (k *sink) startDatagrams(ctx context.Context) {
+	k.datagrams = nil
+	k.wg.Go(func() { k.sendDatagrams(ctx) })
 }
 
 // touch has those look again who wait for the track to change.
@@ -244,9 +291,9 @@ func (t *track) touch() {
 
 // sendDatagrams sends the objects that came as datagrams. A subscriber that does
 // not keep up loses the oldest.
-func (k *sink) sendDatagrams(ctx context.Context, rd *cache.Reader) {
+func (k *sink) sendDatagrams(ctx context.Context) {
 	for {
-		obj, err := rd.NextDatagram(ctx)
+		obj, err := k.rd.NextDatagram(ctx)
 		if err != nil {
 			return
 		}

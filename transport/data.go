@@ -47,6 +47,12 @@ func (s *Session) serveUni(st ReceiveStream, got chan<- *wire.Setup) {
 	} else if typ != 0 {
 		err = s.serveExtension(src, r, typ, err)
 	}
+	s.uniOver(err)
+}
+
+// uniOver ends the session if err, with which the head of a unidirectional
+// stream or the control stream came to its end, asks for it.
+func (s *Session) uniOver(err error) {
 	var we *wire.Error
 	switch {
 	case err == nil, s.over():
@@ -73,7 +79,8 @@ func (s *Session) serveControl(src *timedStream, r *wire.Reader, got chan<- *wir
 		return s.fail(moqt.SessionProtocolViolation, "a second control stream")
 	}
 	got <- m // has room for the one
-	return s.readControl(src, r)
+	s.wg.Detach(func() { s.uniOver(s.readControl(src, r)) })
+	return nil
 }
 
 // hasSetup reports whether the peer's SETUP has come.
@@ -98,6 +105,7 @@ func (s *Session) serveSubgroup(src *timedStream, r *wire.Reader, typ uint64) er
 		return err
 	}
 	s.trace.subgroup(qlog.Parsed, src, h)
+	r.Widen()
 	src.limit, src.progress = s.cfg.Limits.StallTimeout, true
 	src.next(r.Buffered() > 0)
 	at, ok := s.trackOf(h.Alias)
@@ -172,29 +180,32 @@ func (s *Session) trackOf(alias uint64) (readers, bool) {
 func (s *Session) readDatagrams() {
 	for {
 		b, err := s.conn.ReceiveDatagram(s.ctx)
+		if err == nil {
+			err = s.gotDatagram(b)
+		}
 		if err != nil {
 			s.end(err)
 			return
 		}
-		d, padding, err := s.profile.ParseDatagram(b)
-		if err != nil {
-			s.end(err)
-			return
-		}
-		if padding {
-			continue
-		}
-		s.trace.datagram(qlog.Parsed, d)
-		s.mu.Lock()
-		at := s.aliases[d.Alias]
-		s.mu.Unlock()
-		if len(at) == 0 {
-			continue // a datagram may be lost; one that comes before its track is
-		}
-		o := moqt.Object{Location: d.Location, Datagram: true, Priority: d.Priority, Status: d.Status, Properties: d.Properties, Payload: d.Payload}
-		if d.DefaultPriority {
-			o.Priority = at[0].defaultPriority()
-		}
-		at.ofDatagram(&o).pushDatagram(o)
 	}
+}
+
+func (s *Session) gotDatagram(b []byte) error {
+	d, padding, err := s.profile.ParseDatagram(b)
+	if err != nil || padding {
+		return err
+	}
+	s.trace.datagram(qlog.Parsed, d)
+	s.mu.Lock()
+	at := s.aliases[d.Alias]
+	s.mu.Unlock()
+	if len(at) == 0 {
+		return nil // a datagram may be lost; one that comes before its track is
+	}
+	o := moqt.Object{Location: d.Location, Datagram: true, Priority: d.Priority, Status: d.Status, Properties: d.Properties, Payload: d.Payload}
+	if d.DefaultPriority {
+		o.Priority = at[0].defaultPriority()
+	}
+	at.ofDatagram(&o).pushDatagram(o)
+	return nil
 }

@@ -268,6 +268,7 @@ func (s *Session) serveFetchStream(src *timedStream, r *wire.Reader) error {
 		return err
 	}
 	s.trace.fetch(qlog.Parsed, src, h.RequestID)
+	r.Widen()
 	src.limit, src.progress = s.cfg.Limits.StallTimeout, true
 	src.next(r.Buffered() > 0)
 	s.mu.Lock()

@@ -97,9 +97,11 @@ func (s *Session) announceLocked() {
 // streams can be dropped at once and not wait for a track that never comes.
 type retired struct {
 	set  map[uint64]struct{}
-	ring [256]uint64
+	ring []uint64 // at most maxRetired
 	n    int
 }
+
+const maxRetired = 256
 
 func (r *retired) add(alias uint64) {
 	if r.set == nil {
@@ -108,11 +110,13 @@ func (r *retired) add(alias uint64) {
 	if r.has(alias) {
 		return
 	}
-	i := r.n % len(r.ring)
-	if r.n >= len(r.ring) {
+	if len(r.ring) < maxRetired {
+		r.ring = append(r.ring, alias)
+	} else {
+		i := r.n % maxRetired
 		delete(r.set, r.ring[i])
+		r.ring[i] = alias
 	}
-	r.ring[i] = alias
 	r.n++
 	r.set[alias] = struct{}{}
 }

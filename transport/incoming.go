@@ -88,42 +88,40 @@ func (s *Session) serveStream(st Stream, got chan<- *wire.Setup) {
 		return
 	}
 	if s.take(id, m.Kind() == wire.KindSubscribe) == nil {
-		s.serve(rs, id, m)
+		s.serve(rs, id, m, func() {})
 	}
 }
 
-// serve brings a request, whose id has been taken, to its handler.
-func (s *Session) serve(rs *requestStream, id uint64, m wire.Message) {
+// serve brings a request, whose id has been taken, to its handler. When the
+// request is over, which may be later, it calls after.
+func (s *Session) serve(rs *requestStream, id uint64, m wire.Message, after func()) {
 	rs.id, rs.kind, rs.asked = id, m.Kind(), nameOf(m)
-	defer rs.cancel(ErrClosed)
-	defer s.requestOver(id)
-	s.mu.Lock()
-	s.openPeer++
-	goaway, full := s.goawaySent, s.openPeer > s.cfg.Limits.MaxRequests
-	s.mu.Unlock()
-	var err error
-	if rs.tokens, err = s.takeTokens(m); err != nil {
-		s.end(err)
-		return
-	}
-	switch {
-	case goaway:
-		rs.reject(moqt.RequestGoingAway, "this end is going away", -1)
-		return
-	case full:
-		rs.reject(moqt.RequestExcessiveLoad, fmt.Sprintf("more than %d requests are open on this session", s.cfg.Limits.MaxRequests), time.Second)
-		return
-	case !s.pace.Allow():
-		rs.reject(moqt.RequestExcessiveLoad, fmt.Sprintf("requests come faster than %d a second", s.cfg.Limits.RequestRate), time.Second)
+	if !s.admit(rs, m) {
+		s.requestOver(id)
+		rs.cancel(ErrClosed)
+		after()
 		return
 	}
 	// The context of our half ends when the peer stops it, which is how a
 	// subscriber cancels.
 	stop := context.AfterFunc(rs.lane.writing(), rs.stopped)
-	defer stop()
+	over := func() {
+		stop()
+		s.requestOver(id)
+		rs.cancel(ErrClosed)
+		after()
+	}
+	if m, ok := m.(*wire.Subscribe); ok {
+		if t := s.serveSubscribe(rs, m); t != nil {
+			s.wg.Detach(func() {
+				defer over()
+				t.run()
+			})
+			return
+		}
+	}
+	defer over()
 	switch m := m.(type) {
-	case *wire.Subscribe:
-		s.serveSubscribe(rs, m)
 	case *wire.Publish:
 		s.servePublish(rs, m)
 	case *wire.Fetch:
@@ -137,6 +135,31 @@ func (s *Session) serve(rs *requestStream, id uint64, m wire.Message) {
 	case *wire.SubscribeTracks:
 		s.serveTracks(rs, m)
 	}
+}
+
+// admit reports whether a request is one that may be made now, and refuses it
+// or ends the session otherwise. The request counts as open from then on.
+func (s *Session) admit(rs *requestStream, m wire.Message) bool {
+	s.mu.Lock()
+	s.openPeer++
+	goaway, full := s.goawaySent, s.openPeer > s.cfg.Limits.MaxRequests
+	s.mu.Unlock()
+	var err error
+	if rs.tokens, err = s.takeTokens(m); err != nil {
+		s.end(err)
+		return false
+	}
+	switch {
+	case goaway:
+		rs.reject(moqt.RequestGoingAway, "this end is going away", -1)
+	case full:
+		rs.reject(moqt.RequestExcessiveLoad, fmt.Sprintf("more than %d requests are open on this session", s.cfg.Limits.MaxRequests), time.Second)
+	case !s.pace.Allow():
+		rs.reject(moqt.RequestExcessiveLoad, fmt.Sprintf("requests come faster than %d a second", s.cfg.Limits.RequestRate), time.Second)
+	default:
+		return true
+	}
+	return false
 }
 
 // requestOver forgets a request of the peer that take has let in.

@@ -184,8 +184,7 @@ func (m *mux) request(msg wire.Message) error {
 	m.lanes[id] = l
 	m.mu.Unlock()
 	s.wg.Go(func() {
-		s.serve(s.newRequestStream(l, false), id, msg)
-		l.cancelRead(moqt.StreamCancelled)
+		s.serve(s.newRequestStream(l, false), id, msg, func() { l.cancelRead(moqt.StreamCancelled) })
 	})
 	return nil
 }

@@ -106,7 +106,7 @@ func (s *Server) Serve(ctx context.Context, pc net.PacketConn) error {
 	}()
 	for {
 		c, err := l.Accept(ctx)
-		if err == nil && s.wg.Go(func() { s.serve(ctx, c) }) {
+		if err == nil && s.wg.Go(func() { s.open(ctx, c) }) {
 			continue
 		}
 		s.mu.Lock()
@@ -149,7 +149,8 @@ func (s *Server) refusing() bool {
 	return s.closed || s.draining
 }
 
-func (s *Server) serve(ctx context.Context, c Conn) {
+// open sets up the session of c and has it served.
+func (s *Server) open(ctx context.Context, c Conn) {
 	log := s.logger()
 	if s.refusing() {
 		c.CloseWithError(moqt.SessionNoError, shuttingDown)
@@ -170,15 +171,22 @@ func (s *Server) serve(ctx context.Context, c Conn) {
 		sess.CloseWithError(moqt.SessionNoError, shuttingDown)
 		return
 	}
-	defer func() {
-		s.mu.Lock()
-		delete(s.sessions, sess)
-		s.mu.Unlock()
-		sess.Close()
-	}()
-	if err := s.Handler.ServeSession(ctx, sess); err != nil && ctx.Err() == nil {
-		log.Info("session ended", "remote", c.Info().RemoteAddr, "err", err)
+	s.wg.Detach(func() { s.serve(ctx, sess) })
+}
+
+func (s *Server) serve(ctx context.Context, sess *Session) {
+	s.over(ctx, sess, s.Handler.ServeSession(ctx, sess))
+}
+
+// over forgets a session that its handler has returned from with err.
+func (s *Server) over(ctx context.Context, sess *Session, err error) {
+	if err != nil && ctx.Err() == nil {
+		s.logger().Info("session ended", "remote", sess.Info().RemoteAddr, "err", err)
 	}
+	s.mu.Lock()
+	delete(s.sessions, sess)
+	s.mu.Unlock()
+	sess.Close()
 }
 
 // Refuse has new sessions refused from now on, before their SETUP is answered.

@@ -49,9 +49,11 @@ type SubscribeRequest struct {
 	taken bool // guarded by t.mu: Accept has set up t
 }
 
-func (s *Session) serveSubscribe(rs *requestStream, m *wire.Subscribe) {
+// serveSubscribe returns the subscription if somebody has taken the request; it
+// is to be run then.
+func (s *Session) serveSubscribe(rs *requestStream, m *wire.Subscribe) *TrackWriter {
 	if s.reserved(rs, m.Track.Namespace) {
-		return
+		return nil
 	}
 	fill := m.Params.Fill.Value.Ranges
 	err := s.checkRanges(m.Params.Ranges, m.Params.Ranges.Update(fill))
@@ -60,14 +62,13 @@ func (s *Session) serveSubscribe(rs *requestStream, m *wire.Subscribe) {
 	}
 	if err != nil {
 		rs.refuse(err)
-		return
+		return nil
 	}
 	t := s.newTrackWriter(rs, m.Track, nil)
 	if !s.enterSoon(t) {
 		rs.reject(moqt.RequestDuplicateSubscription, "the track is subscribed on this session already", -1)
-		return
+		return nil
 	}
-	defer s.leave(t)
 	s.mu.Lock()
 	s.subscribes[rs.id] = t
 	s.announceLocked()
@@ -84,9 +85,11 @@ func (s *Session) serveSubscribe(rs *requestStream, m *wire.Subscribe) {
 	if m.Params.NewGroup.Set {
 		r.NewGroup = &m.Params.NewGroup.Value
 	}
-	if s.offer(rs, r) {
-		t.run()
+	if !s.offer(rs, r) {
+		s.leave(t)
+		return nil
 	}
+	return t
 }
 
 // Reject refuses the request. The peer may then ask anew at once.

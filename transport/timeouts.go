@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -111,24 +112,25 @@ var errTimedOut = &StreamError{Code: moqt.StreamDeliveryTimeout}
 // timedOut are the last subgroups of a track that have exceeded a timeout: no
 // stream is opened for them any more.
 type timedOut struct {
-	ring [32]subgroupID
+	ring []subgroupID // at most maxTimedOut
 	n    int
 }
+
+const maxTimedOut = 32
 
 type subgroupID struct{ group, id uint64 }
 
 func (d *timedOut) add(s subgroupID) {
-	d.ring[d.n%len(d.ring)] = s
+	if len(d.ring) < maxTimedOut {
+		d.ring = append(d.ring, s)
+	} else {
+		d.ring[d.n%maxTimedOut] = s
+	}
 	d.n++
 }
 
 func (d *timedOut) has(s subgroupID) bool {
-	for i := range min(d.n, len(d.ring)) {
-		if d.ring[i] == s {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(d.ring, s)
 }
 
 // deadline returns until when o may be handed to the transport, or zero.

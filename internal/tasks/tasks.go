@@ -24,6 +24,15 @@ func (g *Group) Go(f func()) bool {
 	return true
 }
 
+// Detach runs f in a goroutine of the group, or in this one once Wait was called.
+// It is for the end of a task that first works and then waits for a long time:
+// the stack that the work has grown is given back, and f waits on a small one.
+func (g *Group) Detach(f func()) {
+	if !g.Go(f) {
+		f()
+	}
+}
+
 // Wait lets no goroutine begin any more and waits for those that run.
 func (g *Group) Wait() {
 	g.mu.Lock()

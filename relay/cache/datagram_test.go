@@ -79,3 +79,30 @@ func TestSlowDatagramReaderLosesTheOldest(t *testing.T) {
 		t.Errorf("Skipped = %d, want 10", got)
 	}
 }
+
+func TestDatagramsTellsOfTheFirst(t *testing.T) {
+	tr := NewTrack(Options{})
+	defer tr.Close()
+	r := all(tr)
+	come := func(c <-chan struct{}) bool {
+		select {
+		case <-c:
+			return true
+		default:
+			return false
+		}
+	}
+	before := r.Datagrams()
+	if come(before) {
+		t.Error("Datagrams() tells of some before there are any")
+	}
+	if _, err := tr.Source(nil).Datagram(object(1, 0)); err != nil {
+		t.Fatal(err)
+	}
+	if !come(before) {
+		t.Error("Datagrams() does not tell of one that has come")
+	}
+	if !come(r.Datagrams()) {
+		t.Error("Datagrams() does not tell of one that was there")
+	}
+}

@@ -53,33 +53,37 @@ func (t *Track) Reader(from moqt.Location, end uint64) *Reader {
 // everything was yielded, ErrClosed after [Track.Close], and ctx's error if ctx
 // ends.
 func (r *Reader) Next(ctx context.Context) (*Cursor, error) {
-	t := r.track
 	for {
-		t.mu.Lock()
-		run, at := r.peek()
-		if run != nil {
-			r.at = at
-			c := newCursor(r, run)
-			t.mu.Unlock()
-			return c, nil
-		}
-		r.at = at
-		ended, closed := t.ended, t.closed
-		// Taken under the lock, so no announcement is missed.
-		changed := t.changed.wait()
-		t.mu.Unlock()
-		if closed {
-			return nil, ErrClosed
-		}
-		if ended {
-			return nil, io.EOF
+		c, news, err := r.TryNext()
+		if c != nil || err != nil {
+			return c, err
 		}
 		select {
-		case <-changed:
+		case <-news:
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
 	}
+}
+
+// TryNext is Next for those who wait for other things too: where Next would
+// block it returns a channel that is closed when it is worth trying again.
+func (r *Reader) TryNext() (*Cursor, <-chan struct{}, error) {
+	t := r.track
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	run, at := r.peek()
+	r.at = at
+	switch {
+	case run != nil:
+		return newCursor(r, run), nil, nil
+	case t.closed:
+		return nil, nil, ErrClosed
+	case t.ended:
+		return nil, nil, io.EOF
+	}
+	// Taken under the lock, so no announcement is missed.
+	return nil, t.changed.wait(), nil
 }
 
 // Bound changes what the reader is of, to from and the end of group end. What
@@ -193,6 +197,21 @@ func (r *Reader) start(group uint64) uint64 {
 		return r.from.Object
 	}
 	return 0
+}
+
+// Datagrams returns a channel that is closed when there is something for
+// NextDatagram to return, or may be: most tracks have no datagrams, and need
+// nobody who waits for one.
+func (r *Reader) Datagrams() <-chan struct{} {
+	t := r.track
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if r.datagram < t.datagram {
+		c := make(chan struct{})
+		close(c)
+		return c
+	}
+	return t.datagrams.wait()
 }
 
 // NextDatagram waits for the next object that came in a datagram, in order of

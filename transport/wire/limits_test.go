@@ -124,7 +124,7 @@ func TestClaimedLengthCostsNothing(t *testing.T) {
 	if _, err := draft18.ReadMessage(r, On{}); !isViolation(err) {
 		t.Fatalf("ReadMessage: %v, want a violation", err)
 	}
-	if len(r.buf) != readerSize {
+	if len(r.buf) > readerSize {
 		t.Errorf("the buffer grew to %d for a message of which 3 bytes came", len(r.buf))
 	}
 }

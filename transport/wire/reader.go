@@ -3,41 +3,57 @@ package wire
 import "io"
 
 const (
-	readerSize     = 2 << 10  // what most headers and control messages fit into
-	readerKeepSize = 16 << 10 // a buffer that grew past this is not kept
-	maxEmptyReads  = 100
+	readerRest    = 64      // while nothing is expected
+	readerSize    = 2 << 10 // what most headers and control messages fit into
+	maxEmptyReads = 100
 )
 
 // Reader reads one stream of the peer: headers through a small buffer, payload
 // past it. An io.EOF of the stream is its FIN; any other error of the stream is
 // returned as it is and stays. A Reader is used by one goroutine at a time.
+//
+// A server has thousands of streams on which hardly ever a message comes, so
+// between messages the buffer is the one that a Reader has in itself.
 type Reader struct {
 	src      io.Reader
 	buf      []byte
 	pos, end int   // buf[pos:end] is read and not yet used
 	err      error // of src; comes after what is buffered
 	message  int   // bytes of the body of the last control message
+	rest     [readerRest]byte
 }
 
 // NewReader returns a Reader of r.
 func NewReader(r io.Reader) *Reader {
-	return &Reader{src: r, buf: make([]byte, readerSize)}
+	n := &Reader{src: r}
+	n.buf = n.rest[:]
+	return n
 }
 
 // Reset makes r read src, as if new. What was buffered is dropped.
 func (r *Reader) Reset(src io.Reader) {
 	r.src, r.pos, r.end, r.err = src, 0, 0, nil
-	r.shrink()
-	if len(r.buf) == 0 { // the zero Reader
-		r.buf = make([]byte, readerSize)
+	r.buf = r.rest[:]
+}
+
+// Widen gives r a buffer that small objects fit into with their headers, for a
+// stream of objects.
+func (r *Reader) Widen() {
+	if len(r.buf) < readerSize {
+		r.grow(readerSize)
 	}
 }
 
-// shrink gives a buffer back that a large message has made, so that a stream
-// which lives long does not hold it.
+func (r *Reader) grow(size int) {
+	grown := make([]byte, size)
+	r.end = copy(grown, r.buf[r.pos:r.end])
+	r.buf, r.pos = grown, 0
+}
+
+// shrink gives back a buffer that a message has made.
 func (r *Reader) shrink() {
-	if len(r.buf) > readerKeepSize && r.pos == r.end {
-		r.buf, r.pos, r.end = make([]byte, readerSize), 0, 0
+	if r.pos == r.end {
+		r.buf, r.pos, r.end = r.rest[:], 0, 0
 	}
 }
 
@@ -110,9 +126,7 @@ func (r *Reader) fill(n int) error {
 			r.pos = 0
 		}
 		if r.end == len(r.buf) {
-			grown := make([]byte, 2*len(r.buf))
-			copy(grown, r.buf)
-			r.buf = grown
+			r.grow(max(2*len(r.buf), readerSize))
 		}
 		got, err := r.src.Read(r.buf[r.end:])
 		r.end += got

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -35,6 +36,7 @@ func TestReaderPayload(t *testing.T) {
 func TestReaderReadsStraight(t *testing.T) {
 	src := &sizes{src: strings.NewReader(strings.Repeat("x", 10_000))}
 	r := NewReader(src)
+	r.Widen()
 	if _, err := r.peek(1); err != nil || r.Buffered() != readerSize {
 		t.Fatalf("peek(1): %v, %d bytes buffered", err, r.Buffered())
 	}
@@ -106,12 +108,21 @@ func TestReaderGrowsAndShrinks(t *testing.T) {
 		t.Errorf("the buffer grew to %d for %d bytes", len(r.buf), maxMessageSize)
 	}
 	r.Reset(bytes.NewReader(message(0x10, prefixed(string(body[:8000])), []byte{0})))
-	if len(r.buf) > readerKeepSize {
+	if len(r.buf) != readerRest {
 		t.Errorf("a buffer of %d bytes is kept for the next stream", len(r.buf))
 	}
 	option := message(setupType, AppendVarint(nil, 0x9d), prefixed(string(body[:60000])))
+	r.Reset(bytes.NewReader(slices.Concat(option, option, []byte("x"))))
+	for n := range 2 {
+		if _, err := draft18.ReadMessage(r, onControl); err != nil {
+			t.Errorf("message %d: %v", n, err)
+		}
+	}
+	if b, err := r.peek(1); string(b) != "x" || err != nil {
+		t.Errorf("peek after two messages = %q, %v", b, err)
+	}
 	r.Reset(bytes.NewReader(option))
-	if _, err := draft18.ReadMessage(r, onControl); err != nil || len(r.buf) > readerKeepSize {
+	if _, err := draft18.ReadMessage(r, onControl); err != nil || len(r.buf) != readerRest {
 		t.Errorf("after a large message: %v, a buffer of %d bytes is kept", err, len(r.buf))
 	}
 }
