@@ -13,6 +13,7 @@ import (
 
 	"github.com/tributary-live/tributary/internal/app"
 	"github.com/tributary-live/tributary/internal/dialer"
+	"github.com/tributary-live/tributary/internal/metrics"
 	"github.com/tributary-live/tributary/pub"
 	"github.com/tributary-live/tributary/pub/clip"
 	"github.com/tributary-live/tributary/pub/fmp4"
@@ -28,7 +29,10 @@ func newApp() *cli.App {
 		Description: "URL is that of the relay, moqt://host:port or https://host:port. The media is fMP4 on stdin:\n\n" +
 			"   ffmpeg … -f mp4 -movflags cmaf+separate_moof+delay_moov+skip_trailer+frag_every_frame - | moq-pub --name room/camera moqt://relay.example:4443\n\n" +
 			"The end of the input is the end of the broadcast. After a signal it is not: viewers wait some seconds for a publisher\n" +
-			"that goes on under the same name. A relay that goes away is dialled again for as long as it takes.",
+			"that goes on under the same name. A relay that goes away is dialled again for as long as it takes.\n\n" +
+			"With --path it goes over several networks at once:\n\n" +
+			"   … | moq-pub --name room/camera --path auto --path usb0,cost=backup moqt://relay.example:4443\n\n" +
+			"moq-pub paths, in place of a URL, lists the networks and which of them would be used.",
 		Version: app.Version(),
 		Flags: append([]cli.Flag{
 			&cli.StringFlag{Name: "name", Usage: "`NAME` of the broadcast, fields separated by /; if absent, one is made up and printed"},
@@ -37,12 +41,19 @@ func newApp() *cli.App {
 			&cli.Uint64Flag{Name: "first-group", Usage: "`ID` of the first group, equal for twin publishers; if absent, the wall clock in ms"},
 			&cli.IntFlag{Name: "group-gops", Value: 1, Usage: "GOPs of a group"},
 			&cli.DurationFlag{Name: "target-latency", Value: 300 * time.Millisecond, Usage: "what the catalog asks players to keep"},
+			&cli.StringSliceFlag{Name: "path", Usage: "publish over `PATHS`: auto; interfaces as in wlan0,usb0; or NAME=IFACE; options of all are ,cost=primary, secondary, backup or never and ,cap=5Mbit; repeatable"},
+			&cli.StringFlag{Name: "mode", Value: "hybrid", Usage: "what goes over more than one path: `MODE` hybrid, aggregate, redundant, standby or auto"},
+			&cli.DurationFlag{Name: "deadline", Value: 2 * time.Second, Usage: "give up what is older and has not arrived over any path"},
+			app.AdminFlag(""),
 		}, dialer.Flags()...),
 		Action: run,
 	}
 }
 
 func run(c *cli.Context) error {
+	if c.Args().First() == "paths" {
+		return listPaths(c)
+	}
 	ns, madeUp, err := name(c)
 	if err != nil {
 		return err
@@ -59,6 +70,12 @@ func run(c *cli.Context) error {
 	defer closeSource()
 	url := c.Args().First()
 	log := app.Logger(c)
+	announce := func() { // a viewer has to be told a name that was made up
+		if madeUp {
+			madeUp = false
+			fmt.Fprintf(os.Stderr, "moq-pub: publishing as %s\n", ns.Slashed())
+		}
+	}
 	cfg := pub.PublisherConfig{
 		Namespace: ns,
 		Source:    source,
@@ -66,9 +83,8 @@ func run(c *cli.Context) error {
 			TargetLatency: c.Duration("target-latency")},
 		Dial: func(ctx context.Context) (*transport.Session, error) {
 			sess, err := d.Dial(ctx, url)
-			if err == nil && madeUp { // a viewer has to be told
-				madeUp = false
-				fmt.Fprintf(os.Stderr, "moq-pub: publishing as %s\n", ns.Slashed())
+			if err == nil {
+				announce()
 			}
 			return sess, err
 		},
@@ -77,11 +93,27 @@ func run(c *cli.Context) error {
 	if c.String("loop") == "" && !c.Bool("test") {
 		cfg.Ahead = time.Second // a live encoder's bursts are its own affair
 	}
-	err = pub.NewPublisher(cfg).Run(c.Context)
+	if len(c.StringSlice("path")) > 0 {
+		err = runBonded(c, cfg, &d.Dialer, announce)
+	} else if c.IsSet("mode") || c.IsSet("deadline") {
+		err = app.Usagef("--mode and --deadline are for --path")
+	} else {
+		err = runSingle(c, cfg)
+	}
 	if errors.Is(err, pub.ErrNameTaken) {
 		err = fmt.Errorf("%w; choose another with --name", err)
 	}
 	return err
+}
+
+// runSingle publishes over whatever way the system's routes choose.
+func runSingle(c *cli.Context, cfg pub.PublisherConfig) error {
+	admin, err := app.Admin{Addr: c.String("admin"), Registry: metrics.NewRegistry("moq-pub", app.Version()), Logger: cfg.Logger}.Start()
+	if err != nil {
+		return err
+	}
+	defer admin.Close()
+	return pub.NewPublisher(cfg).Run(c.Context)
 }
 
 // name returns the broadcast's namespace, and whether it was made up.

@@ -28,6 +28,8 @@ type Admin struct {
 	Ready func() error
 	// State returns what /state shows as JSON. If nil, that is an empty object.
 	State func() any
+	// Pages are others, by the pattern of [http.ServeMux].
+	Pages map[string]http.HandlerFunc
 	// Registry is what /metrics shows. If nil, that is nothing.
 	Registry prometheus.Gatherer
 	// Logger gets the listener's troubles. If nil, they are not told.
@@ -45,6 +47,9 @@ func (a Admin) Handler() http.Handler {
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, r *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", a.readyz)
 	mux.HandleFunc("GET /state", a.state)
+	for pattern, page := range a.Pages {
+		mux.HandleFunc(pattern, page)
+	}
 	if a.Registry != nil {
 		mux.Handle("GET /metrics", promhttp.HandlerFor(a.Registry, promhttp.HandlerOpts{}))
 	}

@@ -1,7 +1,9 @@
 package bond
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tributary-live/tributary/transport/bond"
@@ -26,8 +28,17 @@ const (
 	Auto
 )
 
-func (m Mode) String() string {
-	return [...]string{"hybrid", "aggregate", "redundant", "standby", "auto"}[m]
+var modes = [...]string{"hybrid", "aggregate", "redundant", "standby", "auto"}
+
+func (m Mode) String() string { return modes[m] }
+
+// ParseMode returns the mode of a name.
+func ParseMode(name string) (Mode, error) {
+	i := slices.Index(modes[:], name)
+	if i < 0 {
+		return 0, fmt.Errorf("mode %q is none of %s", name, strings.Join(modes[:], ", "))
+	}
+	return Mode(i), nil
 }
 
 // Chunk sizes, bytes: at most what a path sends in chunkTime.
@@ -73,10 +84,10 @@ type Scheduler struct {
 
 // Stats counts what a [Scheduler] has done, in bytes of payload.
 type Stats struct {
-	Unique     int64 // that were sent first
-	Copied     int64 // sent again on purpose: redundancy and probes
-	Reinjected int64 // sent again since they were late
-	Shed       int64 // not sent at all
+	Unique     int64 `json:"unique"`     // that were sent first
+	Copied     int64 `json:"copied"`     // sent again on purpose: redundancy and probes
+	Reinjected int64 `json:"reinjected"` // sent again since they were late
+	Shed       int64 `json:"shed"`       // given up
 }
 
 // Assignment is a chunk to be sent.

@@ -23,8 +23,10 @@ type PathStatus struct {
 	Cost        string        `json:"cost"`
 	State       string        `json:"state"` // down, alone, or a [State]
 	Connections int           `json:"connections"`
-	Rate        int64         `json:"rate"`  // bits/s that were sent
-	RTT         time.Duration `json:"-"`     // smoothed, the least of the connections
+	Rate        int64         `json:"rate"` // bits/s that were sent
+	Sent        int64         `json:"sent"` // bytes of UDP payload since the beginning
+	RTT         time.Duration `json:"-"`    // smoothed, the least of the connections
+	RTTMillis   float64       `json:"rtt_ms"`
 	Loss        float64       `json:"loss"`  // share of packets
 	Share       float64       `json:"share"` // of what all paths sent
 	Err         string        `json:"error,omitempty"`
@@ -34,6 +36,7 @@ type PathStatus struct {
 type sample struct {
 	at    time.Time
 	stats map[uint64]transport.ConnStats // by connection
+	total int64                          // bytes sent
 }
 
 // figures are the rates of the last second, by path.
@@ -57,6 +60,9 @@ func (b *Bond) watch(ctx context.Context) {
 		select {
 		case <-tick.C:
 			b.look()
+			if b.cfg.Report != nil {
+				b.cfg.Report(b.Status())
+			}
 		case <-ctx.Done():
 			return
 		}
@@ -119,6 +125,8 @@ func (s *sample) take(r *route, members []*connection, stats map[uint64]transpor
 	if sent > 0 {
 		p.Loss = float64(lost) / float64(sent)
 	}
+	s.total += bytes
+	p.Sent, p.RTTMillis = s.total, float64(p.RTT.Microseconds())/1000
 	s.at, s.stats = now, seen
 	return p
 }

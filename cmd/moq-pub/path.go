@@ -1,0 +1,178 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/tributary-live/tributary/internal/netif"
+	"github.com/tributary-live/tributary/pub/bond"
+)
+
+// pathSpec is what --path says of one path.
+type pathSpec struct {
+	name  string
+	iface string
+	cost  bond.Cost
+	never bool // it is not to be used, whatever --path auto finds
+	cap   int64
+}
+
+// paths is what all --path say together.
+type paths struct {
+	auto  bool
+	specs []pathSpec
+}
+
+// parsePaths reads the values of --path: auto; names of interfaces, separated by
+// commas; or NAME=IFACE. Options behind them are for all of the value.
+func parsePaths(values []string) (paths, error) {
+	var p paths
+	for _, v := range values {
+		specs, err := parsePath(v)
+		if err != nil {
+			return paths{}, fmt.Errorf("--path %q: %w", v, err)
+		}
+		for _, s := range specs {
+			if s.iface == "auto" {
+				p.auto = true
+				continue
+			}
+			for _, o := range p.specs {
+				if o.name == s.name {
+					return paths{}, fmt.Errorf("--path %q: there are two paths %s", v, s.name)
+				}
+			}
+			p.specs = append(p.specs, s)
+		}
+	}
+	return p, nil
+}
+
+func parsePath(value string) ([]pathSpec, error) {
+	var specs []pathSpec
+	var option pathSpec
+	options := false
+	for i, word := range strings.Split(value, ",") {
+		key, val, is := strings.Cut(word, "=")
+		var err error
+		switch {
+		case word == "" || is && val == "":
+			return nil, fmt.Errorf("something is missing at %q", word)
+		case is && key == "cost":
+			option.cost, option.never, err = parseCost(val)
+			options = true
+		case is && key == "cap":
+			option.cap, err = parseRate(val)
+			options = true
+		case options:
+			return nil, fmt.Errorf("%q stands behind an option: give it in a --path of its own", word)
+		case is && i > 0:
+			return nil, fmt.Errorf("%q: a path with a name of its own is alone in its --path", word)
+		case is:
+			specs = append(specs, pathSpec{name: key, iface: val})
+		default:
+			specs = append(specs, pathSpec{name: word, iface: word})
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	if len(specs) == 0 {
+		return nil, fmt.Errorf("it names no interface")
+	}
+	for i := range specs {
+		s := &specs[i]
+		if s.iface == "auto" && (options || s.name != "auto") {
+			return nil, fmt.Errorf("auto takes no options: name the interface in another --path")
+		}
+		if !printable(s.name) {
+			return nil, fmt.Errorf("the name %q is not printable ASCII of at most 64 letters", s.name)
+		}
+		s.cost, s.never, s.cap = option.cost, option.never, option.cap
+	}
+	return specs, nil
+}
+
+func printable(name string) bool {
+	for _, c := range []byte(name) {
+		if c < 0x20 || c > 0x7e {
+			return false
+		}
+	}
+	return len(name) <= 64
+}
+
+func parseCost(s string) (cost bond.Cost, never bool, err error) {
+	switch s {
+	case "primary":
+		return bond.Primary, false, nil
+	case "secondary":
+		return bond.Secondary, false, nil
+	case "backup":
+		return bond.Backup, false, nil
+	case "never":
+		return bond.Backup, true, nil
+	}
+	return 0, false, fmt.Errorf("cost %q is none of primary, secondary, backup, never", s)
+}
+
+// parseRate reads bits a second, such as 800kbit, 5Mbit or 2.5Mbit.
+func parseRate(s string) (int64, error) {
+	number, scale := s, 1.0
+	lower := strings.ToLower(s)
+	for unit, by := range map[string]float64{"kbit": 1e3, "mbit": 1e6, "gbit": 1e9} {
+		if n, ok := strings.CutSuffix(lower, unit); ok {
+			number, scale = n, by
+		}
+	}
+	if scale == 1 {
+		number, _ = strings.CutSuffix(lower, "bit")
+	}
+	v, err := strconv.ParseFloat(number, 64)
+	if err != nil || !(v > 0) || v*scale > math.MaxInt32*1e3 {
+		return 0, fmt.Errorf("%q is no rate: it looks like 800kbit or 5Mbit", s)
+	}
+	return int64(v * scale), nil
+}
+
+// use is a path that an interface is to be used for.
+type use struct {
+	pathSpec
+	netif netif.Interface
+}
+
+// choose returns which of the interfaces are to be used, and why each of the
+// others is not.
+func (p paths) choose(list []netif.Interface) (uses []use, verdicts map[string]string) {
+	verdicts = make(map[string]string)
+	for _, i := range list {
+		verdict := i.Verdict()
+		named := false
+		for _, s := range p.specs {
+			if s.iface != i.Name {
+				continue
+			}
+			named = true
+			if i.Kind == netif.Virtual && i.Up && len(i.Addrs) > 0 {
+				verdict = "" // whoever names it knows better
+			}
+			if s.never {
+				verdict = "cost=never"
+			}
+			if verdict == "" {
+				uses = append(uses, use{s, i})
+			}
+		}
+		if !named && verdict == "" {
+			if p.auto {
+				uses = append(uses, use{pathSpec{name: i.Name, iface: i.Name}, i})
+			} else {
+				verdict = "not named by --path"
+			}
+		}
+		verdicts[i.Name] = verdict
+	}
+	return uses, verdicts
+}

@@ -1,0 +1,132 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/tributary-live/tributary/pub/bond"
+)
+
+// report shows every second how a bond fares: as a table where w is a terminal,
+// and else as a line of JSON.
+type report struct {
+	w     io.Writer
+	table bool
+	lines int // of the table that stands there
+	last  atomic.Pointer[bond.Status]
+}
+
+// newReport returns a report to f.
+func newReport(f *os.File) *report {
+	info, err := f.Stat()
+	return &report{w: f, table: err == nil && info.Mode()&os.ModeCharDevice != 0}
+}
+
+// show is for [bond.Config].Report.
+func (r *report) show(s bond.Status) {
+	r.last.Store(&s)
+	if !r.table {
+		line, _ := json.Marshal(struct {
+			Time time.Time `json:"time"`
+			bond.Status
+		}{time.Now(), s})
+		r.w.Write(append(line, '\n'))
+		return
+	}
+	text := tableOf(s)
+	if r.lines > 0 {
+		fmt.Fprintf(r.w, "\x1b[%dA\x1b[J", r.lines)
+	}
+	io.WriteString(r.w, text)
+	r.lines = strings.Count(text, "\n")
+}
+
+// tableOf returns what a person wants to see.
+func tableOf(s bond.Status) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%-12s %-9s %-8s %4s %12s %8s %7s %6s\n", "PATH", "COST", "STATE", "CONN", "RATE", "RTT", "LOSS", "SHARE")
+	for _, p := range s.Paths {
+		fmt.Fprintf(&b, "%-12.12s %-9s %-8s %4d %12s %8s %6.2f%% %5.0f%%", p.Name, p.Cost, p.State, p.Connections,
+			bits(p.Rate), p.RTT.Round(time.Millisecond), 100*p.Loss, 100*p.Share)
+		if p.Err != "" {
+			fmt.Fprintf(&b, "  %.60s", p.Err)
+		}
+		b.WriteByte('\n')
+	}
+	fmt.Fprintf(&b, "%s: %s published, %s possible, encoder at most %s; %.1f %% sent twice, %.1f %% shed\n",
+		s.Mode, bits(s.Demand), bits(s.Capacity), bits(s.Encoder),
+		percent(s.Stats.Copied+s.Stats.Reinjected, s.Stats.Unique), percent(s.Stats.Shed, s.Stats.Shed+s.Stats.Unique))
+	return b.String()
+}
+
+func percent(part, all int64) float64 { return 100 * float64(part) / float64(max(1, all)) }
+
+// encoder answers with what the encoder should make, for scripts that set it.
+func (r *report) encoder(w http.ResponseWriter, _ *http.Request) {
+	s := r.last.Load()
+	if s == nil || s.Encoder == 0 {
+		http.Error(w, "no path has been up for long enough", http.StatusServiceUnavailable)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	json.NewEncoder(w).Encode(map[string]int64{"bitrate": s.Encoder, "capacity": s.Capacity, "published": s.Demand})
+}
+
+// state is for /state.
+func (r *report) state() any {
+	if s := r.last.Load(); s != nil {
+		return s
+	}
+	return struct{}{}
+}
+
+// Metrics of a bond. Those of a path have its name, which the operator has given.
+var (
+	descUp      = prometheus.NewDesc("moq_bond_path_connections", "Connections over the path.", []string{"path"}, nil)
+	descRTT     = prometheus.NewDesc("moq_bond_path_rtt_seconds", "Round trip of the path, smoothed.", []string{"path"}, nil)
+	descLoss    = prometheus.NewDesc("moq_bond_path_loss_ratio", "Share of packets lost in the last second.", []string{"path"}, nil)
+	descSent    = prometheus.NewDesc("moq_bond_path_sent_bytes_total", "Bytes sent over the path, UDP payload.", []string{"path"}, nil)
+	descBytes   = prometheus.NewDesc("moq_bond_bytes_total", "Bytes of payload, by what became of them.", []string{"fate"}, nil)
+	descRoom    = prometheus.NewDesc("moq_bond_capacity_bytes_per_second", "What the paths in use can carry.", nil, nil)
+	descEncoder = prometheus.NewDesc("moq_bond_encoder_bytes_per_second", "What the encoder should make at most.", nil, nil)
+)
+
+// Describe and Collect make a report a [prometheus.Collector].
+func (r *report) Describe(c chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{descUp, descRTT, descLoss, descSent, descBytes, descRoom, descEncoder} {
+		c <- d
+	}
+}
+
+func (r *report) Collect(c chan<- prometheus.Metric) {
+	s := r.last.Load()
+	if s == nil {
+		return
+	}
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		c <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	counter := func(d *prometheus.Desc, v int64, labels ...string) {
+		c <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
+	}
+	for _, p := range s.Paths {
+		gauge(descUp, float64(p.Connections), p.Name)
+		gauge(descRTT, p.RTT.Seconds(), p.Name)
+		gauge(descLoss, p.Loss, p.Name)
+		counter(descSent, p.Sent, p.Name)
+	}
+	counter(descBytes, s.Stats.Unique, "sent")
+	counter(descBytes, s.Stats.Copied, "copied")
+	counter(descBytes, s.Stats.Reinjected, "reinjected")
+	counter(descBytes, s.Stats.Shed, "shed")
+	gauge(descRoom, float64(s.Capacity)/8)
+	gauge(descEncoder, float64(s.Encoder)/8)
+}

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"encoding/json"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/tributary-live/tributary/pub/bond"
+)
+
+var someStatus = bond.Status{
+	Mode: "hybrid", Demand: 4_000_000, Capacity: 12_500_000, Encoder: 9_000_000,
+	Paths: []bond.PathStatus{
+		{Name: "wlan0", Cost: "primary", State: "live", Connections: 2, Rate: 3_100_000, Sent: 1000, RTT: 23400 * time.Microsecond, RTTMillis: 23.4, Loss: 0.004, Share: 0.72},
+		{Name: "usb0", Cost: "backup", State: "down", Err: "no answer from 192.0.2.1:4443 (UDP)"},
+	},
+	Stats: bond.Stats{Unique: 1_000_000, Copied: 90_000, Reinjected: 10_000, Shed: 0},
+}
+
+func TestTable(t *testing.T) {
+	const want = `
+PATH         COST      STATE    CONN         RATE      RTT    LOSS  SHARE
+wlan0        primary   live        2   3.1 Mbit/s     23ms   0.40%    72%
+usb0         backup    down        0     0 kbit/s       0s   0.00%     0%  no answer from 192.0.2.1:4443 (UDP)
+hybrid: 4 Mbit/s published, 12.5 Mbit/s possible, encoder at most 9 Mbit/s; 10.0 % sent twice, 0.0 % shed
+`
+	if got := "\n" + tableOf(someStatus); got != want {
+		t.Errorf("the table is%s\nwant%s", got, want)
+	}
+	var out strings.Builder
+	r := &report{w: &out, table: true}
+	r.show(someStatus)
+	r.show(someStatus)
+	if n := strings.Count(out.String(), "\x1b[4A\x1b[J"); n != 1 {
+		t.Errorf("the table was replaced %d times, want once", n)
+	}
+}
+
+func TestJSONLine(t *testing.T) {
+	var out strings.Builder
+	r := &report{w: &out}
+	r.show(someStatus)
+	var got struct {
+		Mode    string
+		Encoder int64
+		Paths   []struct {
+			Path, State string
+			RTT         float64 `json:"rtt_ms"`
+			Share       float64
+		}
+		Bytes struct{ Unique, Shed int64 }
+	}
+	line := out.String()
+	if err := json.Unmarshal([]byte(line), &got); err != nil || strings.Count(line, "\n") != 1 {
+		t.Fatalf("%q is no line of JSON: %v", line, err)
+	}
+	if got.Mode != "hybrid" || got.Encoder != 9_000_000 || len(got.Paths) != 2 || got.Paths[0].Path != "wlan0" || got.Paths[0].RTT != 23.4 || got.Bytes.Unique != 1_000_000 {
+		t.Errorf("the line is %s", line)
+	}
+}
+
+func TestEncoderPage(t *testing.T) {
+	r := &report{w: &strings.Builder{}}
+	page := httptest.NewRecorder()
+	if r.encoder(page, nil); page.Code != 503 {
+		t.Errorf("before the first second: %d, want 503", page.Code)
+	}
+	r.show(someStatus)
+	page = httptest.NewRecorder()
+	r.encoder(page, nil)
+	if got, want := page.Body.String(), `{"bitrate":9000000,"capacity":12500000,"published":4000000}`+"\n"; page.Code != 200 || got != want {
+		t.Errorf("%d %q, want 200 %q", page.Code, got, want)
+	}
+}
+
+func TestBondMetrics(t *testing.T) {
+	r := &report{w: &strings.Builder{}}
+	reg := prometheus.NewPedanticRegistry()
+	reg.MustRegister(r)
+	r.show(someStatus)
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := make(map[string]int)
+	for _, f := range families {
+		got[f.GetName()] = len(f.GetMetric())
+	}
+	for name, n := range map[string]int{
+		"moq_bond_path_connections": 2, "moq_bond_path_rtt_seconds": 2, "moq_bond_path_loss_ratio": 2, "moq_bond_path_sent_bytes_total": 2,
+		"moq_bond_bytes_total": 4, "moq_bond_capacity_bytes_per_second": 1, "moq_bond_encoder_bytes_per_second": 1,
+	} {
+		if got[name] != n {
+			t.Errorf("%s has %d series, want %d", name, got[name], n)
+		}
+	}
+}
