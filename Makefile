@@ -47,8 +47,8 @@ bench: build ## measure all of docs/performance.md: an hour and a half on two qu
 	$(BIN)/moq-bench bars relay $(BENCH) > $(FIGURES)/relay.txt || true
 	$(BIN)/moq-bench plot --out $(FIGURES) --page docs/performance.md $(FIGURES)/session.txt $(FIGURES)/urgent.txt $(FIGURES)/relay.txt
 
-LAB ?= --scenario '.*' --peer single,mptcp --runs 3
-lab: build ## publishers with several links between network namespaces, against MPTCP: needs root, and asks sudo for it
+LAB ?= --scenario '[0-9]+[a-z]?' --peer bond,single,mptcp --runs 3
+lab: build ## a publisher with several links between network namespaces, beside MPTCP: needs root, and asks sudo for it
 	$(if $(filter 0,$(shell id -u)),,sudo) $(BIN)/moq-bench multipath --backend lab $(LAB)
 
 FUZZTIME ?= 30s

@@ -2,6 +2,7 @@ package multipath
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"time"
@@ -27,8 +28,21 @@ func atLeast(target, fail float64) *bench.Bound { return bench.AtLeast(target, f
 // judgement is what a scenario is judged by: the outcomes of all runs, by peer.
 type judgement struct {
 	scenario *Scenario
+	on       Backend
 	traces   Traces
+	missing  error // why there are no runs
 	runs     map[Peer][]*Outcome
+}
+
+// bars returns those of the scenario, if the bond has played it.
+func (j *judgement) bars() []row {
+	if j.missing != nil {
+		return []row{{Name: j.scenario.Name, Value: math.NaN(), Note: j.missing.Error()}}
+	}
+	if len(j.runs[Bond]) == 0 {
+		return nil
+	}
+	return j.scenario.judge(j)
 }
 
 // figure takes one figure of an outcome.
@@ -46,6 +60,7 @@ func lost(o *Outcome) float64       { return float64(o.Lost) }
 func vitalLost(o *Outcome) float64  { return float64(o.VitalLost) }
 func vitalMax(o *Outcome) float64   { return millis(o.VitalMax) }
 func copies(o *Outcome) float64     { return o.Copies }
+func cpu(o *Outcome) float64        { return millis(o.CPU) }
 func backup(o *Outcome) float64     { return o.Backup }
 
 // lowest and highest say which run is the worst.
@@ -82,7 +97,11 @@ func (j *judgement) row(what, unit string, f figure, worst func([]float64) float
 }
 
 func (j *judgement) told(what, unit string, value float64, b *bench.Bound) row {
-	return row{Name: j.scenario.Name + ": " + what, Unit: unit, Value: value, Bound: b}
+	name := j.scenario.Name
+	if j.on == Real {
+		name += ", real links"
+	}
+	return row{Name: name + ": " + what, Unit: unit, Value: value, Bound: b}
 }
 
 // against returns the medians of the bond and of another peer, if that has run.

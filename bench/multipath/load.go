@@ -32,6 +32,14 @@ const (
 	tracks
 )
 
+// tracks returns how many tracks there are.
+func (l Load) tracks() int {
+	if l.Audio {
+		return tracks
+	}
+	return tracks - 1
+}
+
 // unit is one object of the load.
 type unit struct {
 	track   int

@@ -88,5 +88,5 @@ func (c *Config) playReal(ctx context.Context, s *Scenario, p Peer, run uint64) 
 	return s.run(ctx, g, c.Traces, snd, run)
 }
 
-// Root reports whether this process may make a lab.
-func Root() bool { return os.Getuid() == 0 }
+// root reports whether this process may make a lab.
+func root() bool { return os.Getuid() == 0 }

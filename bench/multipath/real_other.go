@@ -11,5 +11,5 @@ func (c *Config) playReal(context.Context, *Scenario, Peer, uint64) (*Outcome, e
 	return nil, errors.New("the lab needs Linux")
 }
 
-// Root reports whether this process may make a lab.
-func Root() bool { return false }
+// root reports whether this process may make a lab.
+func root() bool { return false }

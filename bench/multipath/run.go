@@ -222,11 +222,8 @@ func (st *stage) subscribe(ctx context.Context) error {
 		return err
 	}
 	context.AfterFunc(ctx, func() { sess.Close() })
-	for track, name := range names {
-		if track == audio && !st.Load.Audio {
-			continue
-		}
-		tr, err := sess.Subscribe(ctx, name, nil)
+	for track := range st.Load.tracks() {
+		tr, err := sess.Subscribe(ctx, names[track], nil)
 		if err != nil {
 			return err
 		}

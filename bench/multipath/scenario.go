@@ -22,6 +22,8 @@ type Scenario struct {
 	// Gap, if not 0, is when the silence that matters begins: within a second of
 	// it.
 	Gap time.Duration
+	// Real scenarios say nothing on simulated links.
+	Real bool
 	// judge makes bars of the outcomes.
 	judge func(*judgement) []row
 }

@@ -39,11 +39,8 @@ func (p *single) plug(ctx context.Context, _ string, _ *Link, l link) error {
 	if p.sess, err = dialer(l, &transport.Config{}).Dial(ctx, p.url); err != nil {
 		return err
 	}
-	for i, name := range names {
-		if i == audio && !p.load.Audio {
-			continue
-		}
-		if p.tracks[i], err = p.sess.Publish(ctx, name, nil); err != nil {
+	for i := range p.load.tracks() {
+		if p.tracks[i], err = p.sess.Publish(ctx, names[i], nil); err != nil {
 			return err
 		}
 		p.wg.Go(func() { p.write(p.tracks[i], p.queues[i]) })

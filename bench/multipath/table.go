@@ -117,8 +117,8 @@ func lives() []*Scenario {
 
 func cuts() []*Scenario {
 	cut := func(number, name string, mode bond.Mode, judge func(*judgement) []row) *Scenario {
-		// In the middle of a group, where all pictures are alike.
-		const at = 11 * time.Second
+		// Far from a key frame, which holds up what comes after it by itself.
+		const at = 10500 * ms
 		return &Scenario{Number: number, Name: name, Links: links(10, 50*ms, 10, 50*ms), Load: Load{Bitrate: 4, Audio: true}, Mode: mode,
 			Length: 20 * time.Second, From: 5 * time.Second, Gap: at,
 			Steps: []Step{{At: at, Link: 0, Do: Cut}, {At: at + 3*time.Second, Link: 0, Do: Restore}},
@@ -212,9 +212,20 @@ func others() []*Scenario {
 		at := 6*time.Second + time.Duration(i)*500*ms
 		flapping.Steps = append(flapping.Steps, Step{At: at, Link: 1, Do: Unplug}, Step{At: at + 250*ms, Link: 1, Do: Plug})
 	}
+	cost := func(number, name string, mode bond.Mode, most float64) *Scenario {
+		return &Scenario{Number: number, Name: name, Links: links(30, 50*ms, 30, 50*ms), Load: Load{Bitrate: 20}, Mode: mode, Real: true,
+			Length: 20 * time.Second, From: 5 * time.Second, judge: func(j *judgement) []row {
+				rows := []row{j.row("CPU of the relay", "ms/Mbit", cpu, highest, nil)}
+				if ours, theirs, ok := j.against(Single, cpu); ok && theirs > 0 {
+					rows = append(rows, j.told("CPU of the relay / one session", "x", ours/theirs, atMost(most, 2*most)))
+				}
+				return rows
+			}}
+	}
 	return []*Scenario{
 		overhead("10a", "overhead-aggregate", bond.Aggregate, 3),
 		overhead("10b", "overhead-hybrid", bond.Hybrid, 15),
+		cost("12a", "relay-cost-aggregate", bond.Aggregate, 1.3), cost("12b", "relay-cost-redundant", bond.Redundant, 2.2),
 		flapping, metered,
 	}
 }

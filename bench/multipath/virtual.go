@@ -49,7 +49,7 @@ func newSimulated(ctx context.Context, t testing.TB, seed uint64) (*simulated, e
 	if err != nil {
 		return nil, err
 	}
-	g.srv = &transport.Server{TLSConfig: &tls.Config{GetCertificate: source.GetCertificate}, Handler: g.relay}
+	g.srv = &transport.Server{TLSConfig: &tls.Config{GetCertificate: source.GetCertificate}, Handler: g.relay, Config: transport.Config{Extensions: g.relay.Extensions()}}
 	pc := g.net.Listen()
 	g.addr = pc.LocalAddr().String()
 	g.wg.Go(func() { g.srv.Serve(ctx, pc) })

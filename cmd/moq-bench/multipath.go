@@ -22,7 +22,7 @@ func multipathCommand() *cli.Command {
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "scenario", Usage: "scenarios whose name or number matches this regular `EXPRESSION`; without it, they are listed"},
 			&cli.IntFlag{Name: "runs", Value: 3, Usage: "how often to run each"},
-			&cli.StringFlag{Name: "peer", Value: "single", Usage: "measure these by turns, a `LIST` of single, mptcp"},
+			&cli.StringFlag{Name: "peer", Value: "bond", Usage: "measure these by turns, a `LIST` of bond, single, mptcp"},
 			&cli.StringFlag{Name: "backend", Value: "netsim", Usage: "netsim: simulated links in virtual time; lab: real sockets in network namespaces, which needs root"},
 			tracesFlag, relayFlag(),
 		},
@@ -62,4 +62,43 @@ func playScenarios(c *cli.Context, config multipath.Config) error {
 	}
 	bench.PrintMachine(c.App.Writer, c.App.Version)
 	return action(c)
+}
+
+func multipathBarsCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "multipath",
+		Usage: "all figures of a bonded publisher; exit code 1 if one is beyond its bound",
+		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "quick", Usage: "in less than a minute, on simulated links alone, without most traces"},
+			&cli.StringFlag{Name: "only", Usage: "scenarios whose name or number matches this regular `EXPRESSION`"},
+			&cli.IntFlag{Name: "runs", Value: 10, Usage: "how often to run each on simulated links"},
+			&cli.IntFlag{Name: "lab-runs", Value: 3, Usage: "how often to run each on real links, beside MPTCP and one session; 0 leaves them out"},
+			tracesFlag, relayFlag(),
+		},
+		Action: func(c *cli.Context) error {
+			config := multipath.Config{Backend: multipath.Virtual, Peers: []multipath.Peer{multipath.Bond, multipath.Single}, Runs: c.Int("runs"),
+				Traces: multipath.Traces(c.String("traces")), Relay: relayOf(c)}
+			if only := c.String("only"); only != "" {
+				var err error
+				if config.Only, err = regexp.Compile("^(?:" + only + ")$"); err != nil {
+					return app.Usagef("--only: %w", err)
+				}
+			}
+			if c.Bool("quick") {
+				config.Quick, config.Runs = true, 1
+				return playScenarios(c, config)
+			}
+			return measured(func(c *cli.Context) error {
+				bars, err := multipath.Bars(c.Context, c.App.Writer, config)
+				if n := c.Int("lab-runs"); err == nil && n > 0 {
+					real := config
+					real.Backend, real.Runs, real.Peers = multipath.Real, n, append(real.Peers, multipath.MPTCP)
+					var more []bench.Bar
+					more, err = multipath.Bars(c.Context, c.App.Writer, real)
+					bars = append(bars, more...)
+				}
+				return judged(c, bars, err)
+			})(c)
+		},
+	}
 }

@@ -149,6 +149,6 @@ func barsCommand() *cli.Command {
 				bars, err := bench.RelayBars(c.Context, c.App.Writer, config)
 				return judged(c, bars, err)
 			}),
-		}},
+		}, multipathBarsCommand()},
 	}
 }
