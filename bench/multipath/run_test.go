@@ -21,7 +21,7 @@ func play(t *testing.T, s *Scenario, p Peer) *Outcome {
 }
 
 func TestOneLinkCarriesWhatItCan(t *testing.T) {
-	s := &Scenario{Name: "one", Links: []Link{{Name: "eth0", Rate: 5, RTT: 40 * ms}}, Length: 8 * time.Second, From: 3 * time.Second}
+	s := &Scenario{Name: "one", Links: []Link{{Name: "eth0", Rate: 5, RTT: 40 * ms}}, Length: 16 * time.Second, From: 6 * time.Second}
 	o := play(t, s, Single)
 	if o.Efficiency < 88 || o.Efficiency > 96 {
 		t.Errorf("bulk takes %.1f %% of the link, want 88 to 96", o.Efficiency)
@@ -33,11 +33,11 @@ func TestOneLinkCarriesWhatItCan(t *testing.T) {
 
 func TestLiveOnOneLink(t *testing.T) {
 	s := &Scenario{Name: "one", Links: []Link{{Name: "eth0", Rate: 5, RTT: 40 * ms}}, Load: Load{Bitrate: 2, Audio: true},
-		Length: 8 * time.Second, From: 2 * time.Second,
+		Length: 14 * time.Second, From: 2 * time.Second,
 		Steps: []Step{{At: 5 * time.Second, Link: 0, Do: Cut}, {At: 6 * time.Second, Link: 0, Do: Restore}}}
 	o := play(t, s, Single)
-	if o.Objects != 180+282 || o.Lost > 0 {
-		t.Errorf("%d objects, %d lost; want 462, none", o.Objects, o.Lost)
+	if o.Objects != 360+564 || o.Lost > 0 {
+		t.Errorf("%d objects, %d lost; want 924, none", o.Objects, o.Lost)
 	}
 	if o.P50 < 20*ms || o.P50 > 60*ms {
 		t.Errorf("p50 %v, want 20 to 60 ms", o.P50)
