@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -169,7 +170,10 @@ func run(c *cli.Context) error {
 	srv := &transport.Server{TLSConfig: tlsConf, Config: *config, Handler: r, HTTP: page}
 	served := make(chan error, 1)
 	serveCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var background sync.WaitGroup
+	defer background.Wait()
 	defer stop()
+	background.Go(func() { app.PaceCollector(serveCtx, budget.Used) })
 	go func() { served <- srv.Serve(serveCtx, pc) }()
 	log.Info("relay ready", "addr", pc.LocalAddr().String(), "node", node)
 	select {
