@@ -20,7 +20,7 @@ relay                     : transport transport/moqt transport/bond relay/cache 
 
 pub/fmp4                  : mp4ff |
 pub/catalog               : |
-pub                       : transport transport/moqt pub/fmp4 pub/catalog pub/bond | transport/transporttest
+pub                       : transport transport/moqt pub/fmp4 pub/catalog pub/bond | transport/transporttest internal/netsim relay pub/clip
 pub/bond                  : transport transport/moqt transport/bond | transport/transporttest internal/netsim
 pub/clip                  : pub/fmp4 | pub pub/catalog
 sub                       : transport transport/moqt pub/catalog pub/fmp4 | transport/transporttest pub

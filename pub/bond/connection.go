@@ -241,7 +241,9 @@ func (c *connection) run(ctx context.Context) error {
 	served := make(chan struct{})
 	go func() { // ends with ctx
 		defer close(served)
-		cancel(b.cfg.Serve(ctx, c.sess, true))
+		if c.slot == 0 { // the path's others carry chunks and no more
+			cancel(b.cfg.Serve(ctx, c.sess, true))
+		}
 	}()
 	<-ctx.Done()
 	c.sess.Close() // ends writes that wait

@@ -369,7 +369,7 @@ func (s *Scheduler) late(m *member, now time.Time) *flight {
 				if f.copied || s.byName[f.unit.Object] != f.unit || s.carried(f.unit) || len(f.unit.arrived.missing(f.span)) == 0 {
 					continue
 				}
-				if p.state != Suspect && (now.Before(f.due) || s.budget < float64(f.span.size())) {
+				if !free(p, m) && (now.Before(f.due) || s.budget < float64(f.span.size())) {
 					continue
 				}
 				if best == nil || sooner(f.unit, best.unit) {
@@ -378,11 +378,16 @@ func (s *Scheduler) late(m *member, now time.Time) *flight {
 			}
 		}
 	}
-	if best != nil && best.path.state != Suspect {
+	if best != nil && !free(best.path, m) {
 		s.budget -= float64(best.span.size())
 	}
 	return best
 }
+
+// free reports whether what is on its way by p may go by m as well without regard
+// to the budget: if p fails and the path of m does not. Where all fail, each would
+// send again what the others have.
+func free(p *path, m *member) bool { return p.state == Suspect && m.path.state != Suspect }
 
 func sooner(a, b *unit) bool {
 	if a.Class != b.Class {

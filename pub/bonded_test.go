@@ -1,0 +1,310 @@
+package pub
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/tributary-live/tributary/internal/netsim"
+	"github.com/tributary-live/tributary/pub/bond"
+	"github.com/tributary-live/tributary/pub/clip"
+	"github.com/tributary-live/tributary/relay"
+	"github.com/tributary-live/tributary/transport"
+	"github.com/tributary-live/tributary/transport/moqt"
+	"github.com/tributary-live/tributary/transport/transporttest"
+)
+
+// bondTest is a relay on a simulated network, a publisher that goes there over
+// several links, and a subscriber whose own link costs nothing.
+type bondTest struct {
+	t      *testing.T
+	net    *netsim.Network
+	relay  *relay.Relay
+	url    string
+	dialer *transport.Dialer
+	links  []*netsim.Link
+	pub    *Publisher
+	ended  chan error
+	stop   context.CancelFunc
+
+	mu  sync.Mutex // guards what follows
+	got map[string]map[moqt.Location]got
+}
+
+// got is an object as the subscriber got it.
+type got struct {
+	payload []byte
+	at      time.Time
+	times   int
+}
+
+func newBondTest(t *testing.T, extensions bool, links ...[]netsim.Option) *bondTest {
+	b := &bondTest{t: t, net: netsim.New(t, netsim.Seed(11)), relay: relay.New(relay.Config{}), ended: make(chan error, 1), got: make(map[string]map[moqt.Location]got)}
+	for _, o := range links {
+		b.links = append(b.links, b.net.Link(o...))
+	}
+	serverTLS, clientTLS := transporttest.TLS(t)
+	cfg := &transport.Config{}
+	if extensions {
+		cfg.Extensions = b.relay.Extensions()
+	}
+	l, err := transport.Listen(b.net.Listen(), serverTLS, &transport.ListenConfig{Config: cfg})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.url, b.dialer = "moqt://"+l.Addr().String(), &transport.Dialer{TLSConfig: clientTLS}
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			conn, err := l.Accept(ctx)
+			if err != nil {
+				return
+			}
+			wg.Go(func() {
+				if sess, err := transport.NewSession(ctx, conn, cfg); err == nil {
+					b.relay.ServeSession(ctx, sess)
+				}
+			})
+		}
+	})
+	t.Cleanup(func() {
+		b.relay.Close()
+		cancel()
+		l.Close()
+		wg.Wait()
+	})
+	return b
+}
+
+func (b *bondTest) path(i int) bond.Path {
+	return bond.Path{Name: fmt.Sprint("link", i), ListenPacket: transporttest.ListenPacket(b.links[i])}
+}
+
+// publish runs the publisher over all links.
+func (b *bondTest) publish(mode bond.Mode) {
+	src, err := clip.Open()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.pub = NewPublisher(PublisherConfig{
+		Namespace: testNS, Source: src, Packager: PackagerConfig{FirstGroup: 1000},
+		Bond: &bond.Config{URL: b.url, Dialer: b.dialer, Mode: mode},
+	})
+	for i := range b.links {
+		b.pub.Bond().AddPath(b.path(i))
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	b.stop = cancel
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		b.ended <- b.pub.Run(ctx)
+	}()
+	b.t.Cleanup(func() {
+		cancel()
+		<-done
+	})
+}
+
+// watch subscribes to tracks as a viewer does.
+func (b *bondTest) watch(names ...string) {
+	d := *b.dialer
+	d.ListenPacket = transporttest.ListenPacket(b.net.Link(netsim.Delay(time.Millisecond)))
+	sess, err := d.Dial(b.t.Context(), b.url)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	b.t.Cleanup(func() {
+		cancel()
+		wg.Wait()
+		sess.Close()
+	})
+	for _, name := range names {
+		tr, err := sess.Subscribe(ctx, testNS.Track(name), nil)
+		for err != nil { // the publisher has not announced it yet
+			var refused *transport.RequestError
+			if !errors.As(err, &refused) {
+				b.t.Fatal(err)
+			}
+			time.Sleep(100 * time.Millisecond)
+			tr, err = sess.Subscribe(ctx, testNS.Track(name), nil)
+		}
+		objects := make(map[moqt.Location]got)
+		b.got[name] = objects
+		wg.Go(func() {
+			for o, err := range tr.Objects(ctx) {
+				if err != nil {
+					return
+				}
+				b.mu.Lock()
+				have := objects[o.Location]
+				objects[o.Location] = got{bytes.Clone(o.Payload), time.Now(), have.times + 1}
+				b.mu.Unlock()
+			}
+		})
+	}
+}
+
+// expected returns what a packager makes of the clip: a pure function of it.
+func expected(t *testing.T, groups int) map[string]map[moqt.Location][]byte {
+	src, err := clip.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, err := src.Init()
+	if err != nil {
+		t.Fatal(err)
+	}
+	pk, err := NewPackager(in, PackagerConfig{FirstGroup: 1000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := make(map[string]map[moqt.Location][]byte)
+	for {
+		c, err := src.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, i := range pk.Add(c) {
+			if want[i.Track] == nil {
+				want[i.Track] = make(map[moqt.Location][]byte)
+			}
+			want[i.Track][i.Location] = bytes.Clone(i.Data)
+			if i.Group >= 1000+uint64(groups) {
+				return want
+			}
+		}
+	}
+}
+
+// check compares what came of the groups from..to-1 with what was published, and
+// returns the longest time without a new object of the first track.
+func (b *bondTest) check(from, to uint64, names ...string) (gap time.Duration) {
+	b.t.Helper()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	want := expected(b.t, int(to-1000)+2)
+	for n, name := range names {
+		missing := 0
+		var at []time.Time
+		for _, l := range slices.SortedFunc(maps.Keys(want[name]), moqt.Location.Compare) {
+			if l.Group < from || l.Group >= to {
+				continue
+			}
+			g, ok := b.got[name][l]
+			switch {
+			case !ok:
+				missing++
+				if missing < 6 {
+					b.t.Errorf("%s %v did not come", name, l)
+				}
+				continue
+			case g.times > 1:
+				b.t.Errorf("%s %v came %d times", name, l, g.times)
+			case !bytes.Equal(g.payload, want[name][l]):
+				b.t.Errorf("%s %v has other bytes", name, l)
+			}
+			at = append(at, g.at)
+		}
+		if missing > 0 {
+			b.t.Errorf("%d objects of %s did not come", missing, name)
+		}
+		slices.SortFunc(at, time.Time.Compare)
+		for i := 1; i < len(at) && n == 0; i++ {
+			gap = max(gap, at[i].Sub(at[i-1]))
+		}
+	}
+	return gap
+}
+
+func ten() []netsim.Option {
+	return []netsim.Option{netsim.Rate(10 * netsim.Mbit), netsim.Delay(25 * time.Millisecond)}
+}
+
+// TestBondThroughTheRelay publishes the clip over two links in each mode, cuts one
+// of them for a while, and wants every object downstream, once and unchanged.
+func TestBondThroughTheRelay(t *testing.T) {
+	for _, mode := range []bond.Mode{bond.Hybrid, bond.Aggregate, bond.Redundant, bond.Standby} {
+		t.Run(mode.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBondTest(t, true, ten(), ten())
+				b.publish(mode)
+				b.watch("video", "audio")
+				time.Sleep(5 * time.Second)
+				b.links[0].Blackout(3 * time.Second)
+				time.Sleep(8 * time.Second)
+				b.pub.Bond().RemovePath("link1")
+				time.Sleep(2 * time.Second)
+				b.pub.Bond().AddPath(b.path(1))
+				time.Sleep(4 * time.Second)
+				gap := b.check(1002, 1014, "video", "audio")
+				t.Logf("gap %v; %+v; relay %+v", gap, b.pub.Bond().Status(), b.relay.State().Bonds)
+				if gap > 300*time.Millisecond {
+					t.Errorf("nothing new was there for %v", gap)
+				}
+			})
+		})
+	}
+}
+
+// TestBondWithoutAPath cuts all paths, for a moment, for longer than a session
+// lives, and for longer than the relay keeps a bond: the broadcast goes on, and
+// what came before and comes after is whole.
+func TestBondWithoutAPath(t *testing.T) {
+	for _, dark := range []time.Duration{time.Second, 7 * time.Second, 30 * time.Second} {
+		t.Run(dark.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBondTest(t, true, ten(), ten())
+				b.publish(bond.Hybrid)
+				b.watch("video", "audio")
+				time.Sleep(5 * time.Second)
+				for _, l := range b.links {
+					l.Blackout(dark)
+				}
+				time.Sleep(dark + 6*time.Second)
+				if dark > 10*time.Second { // the relay had given up the publisher
+					b.watch("video", "audio")
+				}
+				time.Sleep(8 * time.Second)
+				t.Logf("%+v; relay %+v", b.pub.Bond().Status(), b.relay.State().Bonds)
+				if dark <= 10*time.Second {
+					b.check(1001, 1004, "video", "audio")
+				}
+				back := 1000 + uint64((dark+13*time.Second)/time.Second)
+				b.check(back, back+4, "video", "audio")
+			})
+		})
+	}
+}
+
+// TestBondWithoutTheExtension publishes to our relay when that does not speak the
+// extension: it merges what comes whole over both paths.
+func TestBondWithoutTheExtension(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBondTest(t, false, ten(), ten())
+		b.publish(bond.Hybrid)
+		b.watch("video", "audio")
+		time.Sleep(5 * time.Second)
+		b.links[0].Blackout(5 * time.Second)
+		time.Sleep(12 * time.Second)
+		gap := b.check(1002, 1014, "video", "audio")
+		for _, p := range b.pub.Bond().Status().Paths {
+			if p.State != "alone" {
+				t.Errorf("path %s is %s, want alone", p.Name, p.State)
+			}
+		}
+		if gap > 150*time.Millisecond {
+			t.Errorf("nothing new was there for %v", gap)
+		}
+	})
+}
