@@ -20,6 +20,7 @@ var defaultsOf = []struct {
 	typ, file, fn string
 }{
 	{typ: "transport.Limits", file: "transport/config.go", fn: "withDefaults"},
+	{typ: "transport.Admission", file: "transport/admission.go", fn: "newDoor"},
 	{typ: "relay.Config", file: "relay/relay.go", fn: "withDefaults"},
 	{typ: "bonds.Config", file: "relay/bonds/registry.go", fn: "withDefaults"},
 	{typ: "bond.Limits", file: "transport/bond/assembler.go", fn: "withDefaults"},

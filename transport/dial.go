@@ -343,7 +343,7 @@ func handshakeError(addr net.Addr, offered []string, err error) error {
 	case ok && e.ErrorCode == alertNoApplicationProtocol:
 		return fmt.Errorf("%v speaks none of %s: %w", addr, strings.Join(offered, ", "), err)
 	case ok && e.Remote && e.ErrorCode == quic.ConnectionRefused:
-		return fmt.Errorf("%v takes no more connections now: %w", addr, err)
+		return fmt.Errorf("%v takes no more connections now, %w: %w", addr, ErrBusy, err)
 	case ok && e.Remote && (e.ErrorCode == alertBadCertificate || e.ErrorCode == alertCertificateRequired):
 		return fmt.Errorf("%v did not accept this end's certificate: %w", addr, err)
 	case ok && !e.Remote:

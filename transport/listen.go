@@ -18,7 +18,6 @@ import (
 	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
 	"github.com/quic-go/webtransport-go"
-	"golang.org/x/time/rate"
 
 	"github.com/tributary-live/tributary/transport/moqt"
 )
@@ -38,6 +37,8 @@ type ListenConfig struct {
 	HTTP http.Handler
 	// QUIC is as [Dialer.QUIC].
 	QUIC *quic.Config
+	// Admission bounds how many connections are taken in a second.
+	Admission Admission
 }
 
 // Listener takes raw QUIC and WebTransport connections on one UDP socket. Its
@@ -48,6 +49,7 @@ type Listener struct {
 	pc       net.PacketConn
 	tr       *quic.Transport
 	quic     *quic.Listener
+	door     *door
 	wt       *webtransport.Server
 	warnings []string
 	accepted chan Conn
@@ -65,10 +67,6 @@ const (
 	acceptQueue = 128
 	// sessionWait is how long an HTTP/3 connection may be without a session.
 	sessionWait = 10 * time.Second
-	// handshakeRate is how many handshakes a second are begun with clients that
-	// have not shown that they receive at their address; above it, they first
-	// have to (RFC 9000, "Address Validation Using Retry Packets").
-	handshakeRate = 200
 )
 
 // Listen takes connections on pc, which [Listener.Close] closes; if Listen
@@ -91,15 +89,11 @@ func Listen(pc net.PacketConn, tlsConf *tls.Config, c *ListenConfig) (*Listener,
 	}
 	cfg := l.cfg.Config.withDefaults()
 	l.versions = cfg.Versions
-	limiter := rate.NewLimiter(handshakeRate, handshakeRate)
-	l.tr = &quic.Transport{
-		Conn:                pc,
-		StatelessResetKey:   resetKey(tlsConf),
-		VerifySourceAddress: func(net.Addr) bool { return !limiter.Allow() },
-	}
+	l.door = newDoor(l.cfg.Admission)
+	l.tr = &quic.Transport{Conn: pc, StatelessResetKey: resetKey(tlsConf), VerifySourceAddress: l.door.doubts}
 	names := protocols(l.versions)
 	var err error
-	l.quic, err = l.tr.Listen(withProtocols(tlsConf, append(slices.Clone(names), http3.NextProtoH3)), quicConfig(l.cfg.QUIC, l.cfg.Config))
+	l.quic, err = l.tr.Listen(withProtocols(tlsConf, append(slices.Clone(names), http3.NextProtoH3)), l.door.guarded(quicConfig(l.cfg.QUIC, l.cfg.Config)))
 	if err != nil {
 		return nil, fmt.Errorf("listen on %v: %w", pc.LocalAddr(), err)
 	}
@@ -156,6 +150,9 @@ func (l *Listener) Accept(ctx context.Context) (Conn, error) {
 
 // Addr returns the socket's address.
 func (l *Listener) Addr() net.Addr { return l.pc.LocalAddr() }
+
+// Admitted counts what became of those who wanted to connect.
+func (l *Listener) Admitted() AdmissionStats { return l.door.stats() }
 
 // Warnings returns sentences about the socket that an operator should know.
 func (l *Listener) Warnings() []string { return slices.Clone(l.warnings) }

@@ -17,6 +17,9 @@ type Redirect struct {
 	Same bool
 }
 
+// Redirects reports whether the draft of the session has redirects.
+func (s *Session) Redirects() bool { return s.profile.Redirects() }
+
 // Redirect refuses the request and says where to send it instead. Only a server
 // may name a URI. Until draft-16 the peer is told no more than that the request
 // has failed. ("Redirect Structure")

@@ -48,6 +48,8 @@ type Server struct {
 	// CheckOrigin decides which web pages may connect. If nil, all may: a
 	// player can be on any site, and a session shows nothing of its user.
 	CheckOrigin func(*http.Request) bool
+	// Admission bounds how many connections each socket takes in a second.
+	Admission Admission
 	// QUIC is as [Dialer.QUIC], but a peer may have as many bidirectional
 	// streams as Config.Limits.MaxRequests says, if it does: each request is one.
 	QUIC *quic.Config
@@ -57,7 +59,8 @@ type Server struct {
 	mu        sync.Mutex // guards what follows
 	listeners map[*Listener]struct{}
 	sessions  map[*Session]struct{}
-	draining  bool // no new sessions
+	left      AdmissionStats // of listeners that have ended
+	draining  bool           // no new sessions
 	closed    bool
 }
 
@@ -78,7 +81,7 @@ func (s *Server) ListenAndServe(ctx context.Context) error {
 // the server is closed. It may be called for several sockets. Sessions end with
 // it, but only Close waits for their handlers.
 func (s *Server) Serve(ctx context.Context, pc net.PacketConn) error {
-	l, err := Listen(pc, s.TLSConfig, &ListenConfig{Config: &s.Config, CheckOrigin: s.CheckOrigin, HTTP: s.HTTP, QUIC: s.quicConfig()})
+	l, err := Listen(pc, s.TLSConfig, &ListenConfig{Config: &s.Config, CheckOrigin: s.CheckOrigin, HTTP: s.HTTP, QUIC: s.quicConfig(), Admission: s.Admission})
 	if err != nil {
 		pc.Close()
 		return err
@@ -102,6 +105,7 @@ func (s *Server) Serve(ctx context.Context, pc net.PacketConn) error {
 	defer func() {
 		s.mu.Lock()
 		delete(s.listeners, l)
+		s.left.add(l.Admitted())
 		s.mu.Unlock()
 	}()
 	for {
@@ -117,6 +121,17 @@ func (s *Server) Serve(ctx context.Context, pc net.PacketConn) error {
 		}
 		return err
 	}
+}
+
+// Admitted counts what became of those who wanted to connect to any socket.
+func (s *Server) Admitted() AdmissionStats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := s.left
+	for l := range s.listeners {
+		all.add(l.Admitted())
+	}
+	return all
 }
 
 func (s *Server) quicConfig() *quic.Config {
