@@ -36,7 +36,11 @@ type HandshakeResult struct {
 
 // Print writes the result as a Go benchmark line.
 func (r *HandshakeResult) Print(w io.Writer) {
-	WriteLine(w, fmt.Sprintf("Handshake/at-once=%d", r.AtOnce), r.Opened,
+	limit := "none"
+	if r.Relay.Limited {
+		limit = "default"
+	}
+	WriteLine(w, fmt.Sprintf("Handshake/at-once=%d/limit=%s", r.AtOnce, limit), r.Opened,
 		Metric{r.PerSecond, "sessions/s"}, Metric{ms(r.CPU), "cpu-ms/session"}, Metric{ms(r.P50), "p50-ms"}, Metric{ms(r.P99), "p99-ms"},
 		Metric{float64(r.Refused), "refused"}, Metric{float64(r.Failed), "failed"}, Metric{float64(r.Lost), "lost-inside"})
 }

@@ -329,15 +329,27 @@ func (b *relayBars) storm(ctx context.Context) ([]Bar, error) {
 }
 
 func (b *relayBars) handshakes(ctx context.Context) ([]Bar, error) {
-	r, err := Handshakes(ctx, HandshakeConfig{Relay: b.Relay, AtOnce: 32, Inside: 20, Duration: pick(b, 10*time.Second, time.Second), Rate: 30, Size: 8192})
-	if err != nil {
-		return nil, err
+	c := HandshakeConfig{Relay: b.Relay, AtOnce: 32, Inside: 20, Duration: pick(b, 10*time.Second, time.Second), Rate: 30, Size: 8192}
+	var bars []Bar
+	for _, limited := range []bool{false, true} {
+		c.Relay.Limited = limited
+		r, err := Handshakes(ctx, c)
+		if err != nil {
+			return nil, err
+		}
+		r.Print(b.w)
+		name := "handshakes"
+		if limited {
+			name = "handshakes, bounded"
+			bars = append(bars, Bar{Name: name + ": refused with a hint to come again", Unit: "/s", Value: float64(r.Refused) / r.Duration.Seconds(),
+				Note: fmt.Sprintf("%d times in %v", r.Refused, r.Duration)})
+		}
+		bars = append(bars,
+			Bar{Name: name + ": sessions opened", Unit: "/s", Value: r.PerSecond},
+			Bar{Name: name + ": dials that failed otherwise", Value: float64(r.Failed), Bound: AtMost(0, Never)},
+			Bar{Name: name + ": objects that those inside lost meanwhile", Value: float64(r.Lost), Bound: AtMost(0, 0)})
 	}
-	r.Print(b.w)
-	return []Bar{
-		{Name: "handshakes", Unit: "/s", Value: r.PerSecond, Note: fmt.Sprintf("%d refused, %d failed", r.Refused, r.Failed)},
-		{Name: "objects that those inside lost meanwhile", Value: float64(r.Lost), Bound: AtMost(0, 0)},
-	}, nil
+	return bars, nil
 }
 
 func (b *relayBars) join(ctx context.Context) ([]Bar, error) {

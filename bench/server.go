@@ -55,6 +55,9 @@ type Relay struct {
 	// Within, if not nil, calls what starts the process, to start it on another
 	// host: in a network namespace.
 	Within func(start func() error) error
+	// Limited has it bound how many connections it takes in a second, as it does
+	// by default, but not of one address: the load comes from one.
+	Limited bool
 	// SameCore puts it on the core of the load, for measurements in which
 	// neither is busy: what else runs there disturbs both alike.
 	SameCore bool
@@ -96,7 +99,11 @@ func startRelay(ctx context.Context, r Relay) (*server, error) {
 	if r.Bind != "" {
 		bind = r.Bind
 	}
-	args := []string{"--bind", bind + ":0", "--admin", "127.0.0.1:0", "--tls-cert", cert, "--tls-key", key, "--log-level", "info"}
+	args := []string{"--bind", bind + ":0", "--admin", "127.0.0.1:0", "--tls-cert", cert, "--tls-key", key, "--log-level", "info",
+		"--handshakes-per-address", "-1"}
+	if !r.Limited {
+		args = append(args, "--handshakes", "-1")
+	}
 	if r.CacheBytes > 0 {
 		args = append(args, "--cache-bytes", fmt.Sprint(r.CacheBytes))
 	}

@@ -37,6 +37,9 @@ type PublisherConfig struct {
 	Ahead time.Duration
 	// Dial opens a session with the relay. It is required unless there is a Bond.
 	Dial func(ctx context.Context) (*transport.Session, error)
+	// DialTo opens a session with the relay at uri, which the one before has named
+	// when it went away. If it fails, or is nil, Dial is called.
+	DialTo func(ctx context.Context, uri string) (*transport.Session, error)
 	// Bond says how to reach the relay over several paths, which are added by
 	// [Publisher.Bond]. Its Serve is the publisher's. Viewers are told how they
 	// fare by the track [PathsTrack]; unless Packager.FirstGroup is set, because
@@ -155,6 +158,12 @@ func (p *Publisher) serve(ctx context.Context, sess *transport.Session) error {
 			if time.Since(began) > redialMost {
 				wait = 0
 			}
+			if wait == 0 { // not again and again: relays may send it in circles
+				if next := p.move(ctx, sess); next != nil {
+					sess, wait = next, redialFirst
+					continue
+				}
+			}
 		}
 		wait = min(max(2*wait, redialFirst), redialMost)
 		t := time.NewTimer(wait/2 + rand.N(wait/2+1))
@@ -198,6 +207,20 @@ func (p *Publisher) serveBond(ctx context.Context, sess *transport.Session, join
 		return &bond.Permanent{Err: final}
 	}
 	return err
+}
+
+// move opens a session where the relay of the old one has said to go, if it has.
+func (p *Publisher) move(ctx context.Context, old *transport.Session) *transport.Session {
+	g, ok := old.PeerGoaway()
+	if !ok || g.URI == "" || p.cfg.DialTo == nil {
+		return nil
+	}
+	sess, err := p.cfg.DialTo(ctx, g.URI)
+	if err != nil {
+		p.log.Warn("relay not reached", "err", err)
+		return nil
+	}
+	return sess
 }
 
 // feed reads the source to its end.

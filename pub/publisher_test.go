@@ -58,23 +58,29 @@ type published struct {
 	t     *testing.T
 	dials chan *transport.Session // the relay's ends, as they are dialled
 	fail  chan error              // makes the next dial fail
+	moved chan string             // URIs of other relays that were dialled
 	ended chan error
 	log   *bytes.Buffer
 }
 
 func run(t *testing.T, ctx context.Context, src Source) *published {
-	p := &published{t: t, dials: make(chan *transport.Session, 8), fail: make(chan error, 8), ended: make(chan error, 1), log: &bytes.Buffer{}}
+	p := &published{t: t, dials: make(chan *transport.Session, 8), fail: make(chan error, 8), moved: make(chan string, 8), ended: make(chan error, 1), log: &bytes.Buffer{}}
+	dial := func(context.Context) (*transport.Session, error) {
+		select {
+		case err := <-p.fail:
+			return nil, err
+		default:
+		}
+		publisher, relay := sessions(t, nil)
+		p.dials <- relay
+		return publisher, nil
+	}
 	pb := NewPublisher(PublisherConfig{
 		Namespace: testNS, Source: src, Packager: PackagerConfig{FirstGroup: 100},
-		Dial: func(context.Context) (*transport.Session, error) {
-			select {
-			case err := <-p.fail:
-				return nil, err
-			default:
-			}
-			publisher, relay := sessions(t, nil)
-			p.dials <- relay
-			return publisher, nil
+		Dial: dial,
+		DialTo: func(ctx context.Context, uri string) (*transport.Session, error) {
+			p.moved <- uri
+			return dial(ctx)
 		},
 		Logger: slog.New(slog.NewTextHandler(p.log, nil)),
 	})
@@ -185,25 +191,42 @@ func TestPublisherReconnects(t *testing.T) {
 	})
 }
 
-// A relay that goes away is left at once, and dialled again.
+// A relay that goes away is left at once, and dialled again; if it names another,
+// that is dialled, once.
 func TestPublisherFollowsGoaway(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithCancel(t.Context())
-		src := newSource(t, "V")
-		defer close(src.chunks)
-		p := run(t, ctx, src)
-		s, _ := p.accept()
-		start := time.Now()
-		if err := s.relay.Goaway(ctx, "", 0); err != nil { // returns when the session has ended
-			t.Fatal(err)
-		}
-		p.accept()
-		if took := time.Since(start); took > redialFirst {
-			t.Errorf("redialled after %v, want within %v", took, redialFirst)
-		}
-		cancel()
-		<-p.ended
-	})
+	for _, uri := range []string{"", "moqt://next.example"} {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			src := newSource(t, "V")
+			defer close(src.chunks)
+			p := run(t, ctx, src)
+			s, _ := p.accept()
+			start := time.Now()
+			if err := s.relay.Goaway(ctx, uri, 0); err != nil { // returns when the session has ended
+				t.Fatal(err)
+			}
+			s, _ = p.accept()
+			if took := time.Since(start); took > redialFirst || uri != "" && took > 0 {
+				t.Errorf("%q: dialled after %v, want within %v, and at once where it was told to go", uri, took, redialFirst)
+			}
+			if err := s.relay.Goaway(ctx, uri, 0); err != nil {
+				t.Fatal(err)
+			}
+			p.accept()
+			moved := 0
+			for len(p.moved) > 0 {
+				if to := <-p.moved; to != uri {
+					t.Errorf("moved to %q, want %q", to, uri)
+				}
+				moved++
+			}
+			if want := min(1, len(uri)); moved != want {
+				t.Errorf("%q: moved %d times, want %d", uri, moved, want)
+			}
+			cancel()
+			<-p.ended
+		})
+	}
 }
 
 func TestPublisherEnds(t *testing.T) {

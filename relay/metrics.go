@@ -11,6 +11,7 @@ type Metrics struct {
 	sessions, subscriptions, tracks       prometheus.Gauge
 	fresh, duplicate, malformed, dropped  prometheus.Counter
 	ingest, egress, skipped, fetches, via prometheus.Counter
+	redirects, datagramsDropped           prometheus.Counter
 
 	bonds *bonds.Metrics
 }
@@ -38,18 +39,20 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		reg.MustRegister(objects)
 	}
 	return &Metrics{
-		sessions:      gauge("sessions", "Sessions that are open."),
-		subscriptions: gauge("subscriptions", "Subscriptions that are served."),
-		tracks:        gauge("tracks", "Tracks that are held."),
-		fresh:         objects.WithLabelValues("fresh"),
-		duplicate:     objects.WithLabelValues("duplicate"),
-		malformed:     objects.WithLabelValues("malformed"),
-		dropped:       objects.WithLabelValues("dropped"),
-		ingest:        counter("ingest_bytes_total", "Payload bytes received from publishers, copies included."),
-		egress:        counter("egress_bytes_total", "Payload bytes handed to subscriptions."),
-		skipped:       counter("groups_skipped_total", "Groups given up because their subscriber was too slow."),
-		fetches:       counter("fetches_total", "Fetches answered."),
-		via:           counter("fetches_upstream_total", "Fetches sent to publishers for what the cache lacked."),
-		bonds:         bonds.NewMetrics(reg),
+		sessions:         gauge("sessions", "Sessions that are open."),
+		subscriptions:    gauge("subscriptions", "Subscriptions that are served."),
+		tracks:           gauge("tracks", "Tracks that are held."),
+		fresh:            objects.WithLabelValues("fresh"),
+		duplicate:        objects.WithLabelValues("duplicate"),
+		malformed:        objects.WithLabelValues("malformed"),
+		dropped:          objects.WithLabelValues("dropped"),
+		ingest:           counter("ingest_bytes_total", "Payload bytes received from publishers, copies included."),
+		egress:           counter("egress_bytes_total", "Payload bytes handed to subscriptions."),
+		skipped:          counter("groups_skipped_total", "Groups given up because their subscriber was too slow."),
+		fetches:          counter("fetches_total", "Fetches answered."),
+		redirects:        counter("redirects_total", "Requests of clients that were sent to another relay."),
+		datagramsDropped: counter("datagrams_dropped_total", "Datagrams given up because their subscriber was too slow, or too large for its path."),
+		via:              counter("fetches_upstream_total", "Fetches sent to publishers for what the cache lacked."),
+		bonds:            bonds.NewMetrics(reg),
 	}
 }

@@ -85,6 +85,9 @@ type Config struct {
 	// Bonds bounds what publishers on several connections cost. Its Logger and
 	// Metrics are those of the relay if they are nil. See [Relay.Extensions].
 	Bonds bonds.Config
+	// Redirects are what other relays serve: clients that ask for it here are sent
+	// there.
+	Redirects []Elsewhere
 	// Logger gets what the relay has to say. If nil, nothing is logged.
 	Logger *slog.Logger
 	// Metrics counts what the relay does. If nil, it counts for nobody.
@@ -148,6 +151,8 @@ type Relay struct {
 	remote   map[moqt.Namespace]struct{}                   // announced elsewhere, by the directory
 	interest map[*interest]struct{}                        // SUBSCRIBE_TRACKS
 	tracks   map[moqt.TrackName]*track
+	draining bool
+	next     string // where sessions are to go that come while it drains
 	closed   bool
 }
 
@@ -209,6 +214,9 @@ func (r *Relay) newPeer(ctx context.Context, sess *transport.Session, origin boo
 	}
 	r.peers[p] = struct{}{}
 	r.m.sessions.Inc()
+	if to := r.next; r.draining {
+		p.wg.Go(func() { p.sendAway(ctx, to) })
+	}
 	return p
 }
 
@@ -254,6 +262,9 @@ func transportName(i transport.ConnInfo) string {
 }
 
 func (p *peer) handle(ctx context.Context, req transport.Request) {
+	if p.sendOn(req) {
+		return
+	}
 	switch req := req.(type) {
 	case *transport.AnnounceRequest:
 		p.serveAnnounce(req)
@@ -272,33 +283,6 @@ func (p *peer) handle(ctx context.Context, req transport.Request) {
 	default:
 		req.Reject(moqt.RequestNotSupported, "the relay does not know this request")
 	}
-}
-
-// Shutdown asks every session to go elsewhere, waits until all publishers and
-// subscribers are gone or ctx ends, and closes the relay. Other relays are not
-// waited for: those that came have nothing to get here without publishers, and
-// those that this one dialled serve its subscribers until the last has left.
-// Sessions that come meanwhile are not asked; see [transport.Server.Refuse].
-func (r *Relay) Shutdown(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
-	var asked, left sync.WaitGroup
-	r.mu.Lock()
-	for p := range r.peers {
-		asked.Go(func() { p.sess.Goaway(ctx, "", 0) })
-		if p.node == "" && !p.origin {
-			left.Go(func() {
-				select {
-				case <-p.sess.Context().Done():
-				case <-ctx.Done():
-				}
-			})
-		}
-	}
-	r.mu.Unlock()
-	left.Wait()
-	cancel()
-	asked.Wait()
-	return r.Close()
 }
 
 // Close ends all tracks and sessions and waits for the relay's goroutines.
@@ -333,9 +317,7 @@ func refuse(req transport.Request, err error) {
 	var re *transport.RequestError
 	switch {
 	case errors.As(err, &re) && re.Code == moqt.RequestRedirect:
-		// Where the publisher would have the relay go is not where the
-		// subscriber can.
-		req.RejectRetry(moqt.RequestDoesNotExist, "the publisher of the track has moved", retryAfter)
+		passOn(req, re.Redirect)
 	case errors.As(err, &re):
 		if re.RetryAfter >= 0 {
 			req.RejectRetry(re.Code, re.Reason, re.RetryAfter)

@@ -36,7 +36,7 @@ func TestShutdownWaitsForNoRelay(t *testing.T) {
 		start := time.Now()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		r.Shutdown(ctx)
+		r.Shutdown(ctx, "")
 		if took := time.Since(start); took < 3*time.Second || took > 4*time.Second {
 			t.Errorf("Shutdown() took %v, want the 3s that the viewer stays", took)
 		}
@@ -83,7 +83,7 @@ func TestRelayLeavesWhoGoesAway(t *testing.T) {
 		p.write(0, 0)
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		go far.Shutdown(ctx) // waits for the publisher, which stays
+		go far.Shutdown(ctx, "") // waits for the publisher, which stays
 		synctest.Wait()
 		p.write(0, 1)
 		synctest.Wait()

@@ -46,6 +46,7 @@ type source struct {
 	t         *track
 	p         *peer
 	url       string        // of the relay it was dialled at, if it was
+	hops      int           // redirects that led there
 	announced *announcement // by which it was found, if it was
 	probation bool          // set before the source is read
 	trusted   atomic.Bool
@@ -92,6 +93,7 @@ func (s *source) subscribe() {
 	}
 	cancel()
 	if err != nil {
+		s.follow(err) // before the track can be without anybody to ask
 		s.t.lost(s, false, err)
 		return
 	}

@@ -272,7 +272,7 @@ func (t *track) subscribedBy(p *peer) bool {
 func (t *track) noPublisher(failed error) error {
 	var re *transport.RequestError
 	if errors.As(failed, &re) {
-		return &transport.RequestError{Code: re.Code, Reason: re.Reason, RetryAfter: max(re.RetryAfter, 0)}
+		return &transport.RequestError{Code: re.Code, Reason: re.Reason, RetryAfter: max(re.RetryAfter, 0), Redirect: re.Redirect}
 	}
 	if failed != nil {
 		return &transport.RequestError{Code: moqt.RequestDoesNotExist, Reason: fmt.Sprintf("no publisher of the track answers: %v", failed), RetryAfter: retryAfter}
@@ -337,7 +337,7 @@ func (t *track) seek() {
 			t.r.log.Warn("origins not asked", "track", t.name, "err", err)
 		}
 		for _, o := range origins {
-			t.attachRelay(o)
+			t.attachRelay(o, 0)
 		}
 		t.mu.Lock()
 		if err != nil && t.failed == nil {
@@ -359,8 +359,8 @@ func (t *track) seek() {
 	}
 }
 
-// attachRelay subscribes at another relay.
-func (t *track) attachRelay(o api.Origin) {
+// attachRelay subscribes at another relay, to which hops redirects have led.
+func (t *track) attachRelay(o api.Origin, hops int) {
 	t.mu.Lock()
 	for _, s := range t.sources {
 		if s.url == o.URL {
@@ -386,7 +386,7 @@ func (t *track) attachRelay(o api.Origin) {
 		}
 		s := t.addSourceLocked(up.peer, false)
 		if s != nil {
-			s.url = o.URL
+			s.url, s.hops = o.URL, hops
 		}
 		t.mu.Unlock()
 		if s == nil {

@@ -88,6 +88,7 @@ func run(c *cli.Context) error {
 			}
 			return sess, err
 		},
+		DialTo: d.Dial,
 		Logger: log,
 	}
 	if c.String("loop") == "" && !c.Bool("test") {

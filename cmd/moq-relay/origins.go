@@ -12,6 +12,8 @@ import (
 type origins struct {
 	*api.Registrar
 	*api.Cache
+	client *api.Client
+	node   string // this relay
 }
 
 // openOrigins returns nil without --api.
@@ -35,7 +37,7 @@ func openOrigins(c *cli.Context, node string) (*origins, error) {
 	if err != nil {
 		return nil, app.Usagef("--node: %w", err)
 	}
-	return &origins{registrar, api.NewCache(api.CacheConfig{Lookup: client.Lookup})}, nil
+	return &origins{registrar, api.NewCache(api.CacheConfig{Lookup: client.Lookup}), client, node}, nil
 }
 
 // Close withdraws what is registered.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"sync"
 	"time"
 
@@ -50,7 +51,11 @@ func newApp() *cli.App {
 			&cli.DurationFlag{Name: "linger", Value: 5 * time.Second, Usage: "keep a track this long without subscribers, and subscribers without a publisher"},
 			&cli.BoolFlag{Name: "bond", Value: true, Usage: "let a publisher use several connections as one, by the bond extension; --bond=false to turn it off"},
 			&cli.StringFlag{Name: "bond-url", Usage: "`URL` where all but the first connection of a bond are to go, where the address of this relay is that of several"},
+			&cli.IntFlag{Name: "handshakes", Value: 300, Usage: "take at most this many new connections a second; more are refused and may try again; -1 is no bound"},
+			&cli.IntFlag{Name: "handshakes-per-address", Value: 30, Usage: "take at most this many a second from one address, or /64 of IPv6; -1 is no bound"},
 			&cli.DurationFlag{Name: "drain", Value: 2 * time.Second, Usage: "on SIGTERM, give sessions this long to go elsewhere"},
+			&cli.StringFlag{Name: "drain-to", Usage: "tell sessions that have to go elsewhere to go to the relay at `URL`; cluster is another one that --api knows; if absent, they dial the same URL again"},
+			&cli.StringSliceFlag{Name: "redirect", Usage: "send clients that ask for something under a namespace to another relay: a `RULE` is NAMESPACE=URL, with the fields of NAMESPACE separated by /; repeatable"},
 		}, append(append(trace.Flags(), draft.Flag("upstream-draft")), trust.Flags()...)...),
 		Action: func(c *cli.Context) error { return run(c) },
 	}
@@ -70,6 +75,10 @@ type certificates interface {
 func run(c *cli.Context) error {
 	ctx, log := c.Context, app.Logger(c)
 	certs, err := openCertificates(c)
+	if err != nil {
+		return err
+	}
+	elsewhere, err := redirects(c)
 	if err != nil {
 		return err
 	}
@@ -120,6 +129,7 @@ func run(c *cli.Context) error {
 		},
 		Directory: c.String("announce"),
 		Linger:    c.Duration("linger"),
+		Redirects: elsewhere,
 
 		StrictMalformed: c.Bool("strict-malformed"),
 		Bonds:           bonds.Config{URI: c.String("bond-url")},
@@ -161,19 +171,27 @@ func run(c *cli.Context) error {
 	if c.Bool("bond") {
 		config.Extensions = r.Extensions()
 	}
-	admin, err := app.Admin{Addr: c.String("admin"), State: func() any { return r.State() }, Registry: registry, Logger: log}.Start()
+	srv := &transport.Server{TLSConfig: tlsConf, Config: *config, Handler: r, HTTP: page,
+		Admission: transport.Admission{Rate: c.Int("handshakes"), AddressRate: c.Int("handshakes-per-address")}}
+	registerAdmission(registry, srv)
+	serveCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	d := &drainer{r: r, srv: srv, origins: origins, to: c.String("drain-to"), log: log, ctx: serveCtx}
+	if err := d.check(d.to); err != nil {
+		return app.Usagef("--drain-to: %w", err)
+	}
+	admin, err := app.Admin{Addr: c.String("admin"), Ready: d.ready, State: func() any { return r.State() }, Registry: registry, Logger: log,
+		Commands: map[string]func(url.Values) (string, error){"drain": d.command}}.Start()
 	if err != nil {
 		return err
 	}
-	defer admin.Close()
-
-	srv := &transport.Server{TLSConfig: tlsConf, Config: *config, Handler: r, HTTP: page}
-	served := make(chan error, 1)
-	serveCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var background sync.WaitGroup
 	defer background.Wait()
+	defer d.wg.Wait()
 	defer stop()
+	defer admin.Close()
 	background.Go(func() { app.PaceCollector(serveCtx, budget.Used) })
+	served := make(chan error, 1)
 	go func() { served <- srv.Serve(serveCtx, pc) }()
 	log.Info("relay ready", "addr", pc.LocalAddr().String(), "node", node)
 	select {
@@ -183,8 +201,7 @@ func run(c *cli.Context) error {
 	}
 	drain, cancel := context.WithTimeout(serveCtx, c.Duration("drain"))
 	defer cancel()
-	srv.Refuse()
-	r.Shutdown(drain)
+	d.shutdown(drain)
 	srv.Close()
 	if err := <-served; !errors.Is(err, transport.ErrServerClosed) {
 		return err

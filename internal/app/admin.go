@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"net/url"
 	"sync"
 	"time"
 
@@ -30,6 +31,10 @@ type Admin struct {
 	State func() any
 	// Pages are others, by the pattern of [http.ServeMux].
 	Pages map[string]http.HandlerFunc
+	// Commands are what an operator can have done: POST /NAME with parameters in
+	// the query. The answer is a sentence; an error is the caller's mistake. A web
+	// page's POST from another origin is refused.
+	Commands map[string]func(url.Values) (string, error)
 	// Registry is what /metrics shows. If nil, that is nothing.
 	Registry prometheus.Gatherer
 	// Logger gets the listener's troubles. If nil, they are not told.
@@ -53,12 +58,26 @@ func (a Admin) Handler() http.Handler {
 	if a.Registry != nil {
 		mux.Handle("GET /metrics", promhttp.HandlerFor(a.Registry, promhttp.HandlerOpts{}))
 	}
+	for name, do := range a.Commands {
+		mux.Handle("POST /"+name, http.NewCrossOriginProtection().Handler(command(do)))
+	}
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
 	return mux
+}
+
+func command(do func(url.Values) (string, error)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		answer, err := do(r.URL.Query())
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		fmt.Fprintln(w, answer)
+	})
 }
 
 func (a Admin) readyz(w http.ResponseWriter, r *http.Request) {

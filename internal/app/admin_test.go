@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -21,6 +22,12 @@ func TestAdminPages(t *testing.T) {
 		Addr: ":0", Registry: reg,
 		Ready: func() error { return notReady },
 		State: func() any { return map[string]int{"sessions": 3} },
+		Commands: map[string]func(url.Values) (string, error){"go": func(q url.Values) (string, error) {
+			if q.Get("to") == "" {
+				return "", errors.New("where to?")
+			}
+			return "gone to " + q.Get("to"), nil
+		}},
 	}.Start()
 	if err != nil {
 		t.Fatal(err)
@@ -48,6 +55,25 @@ func TestAdminPages(t *testing.T) {
 			t.Errorf("GET %s of %q = %d %q, want %d with %q", path, host, got, body, code, want)
 		}
 	}
+	post := func(path, origin string, code int, want string) {
+		t.Helper()
+		req, _ := http.NewRequest("POST", "http://"+s.Addr().String()+path, nil)
+		if origin != "" {
+			req.Header.Set("Origin", origin)
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		if body, _ := io.ReadAll(resp.Body); resp.StatusCode != code || !strings.Contains(string(body), want) {
+			t.Errorf("POST %s from %q = %d %q, want %d with %q", path, origin, resp.StatusCode, body, code, want)
+		}
+	}
+	post("/go?to=there", "", 200, "gone to there")
+	post("/go", "", 400, "where to?")
+	post("/go?to=there", "https://evil.example", 403, "cross-origin")
+	check("/go?to=there", "", 405, "")
 	check("/livez", "", 200, "ok")
 	check("/readyz", "", 200, "ok")
 	check("/state", "", 200, `"sessions": 3`)
