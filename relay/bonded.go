@@ -88,7 +88,7 @@ func (b *bonded) Open(h *bond.Header) (bond.SubgroupWriter, error) {
 // Has is that of [bonds.Track].
 func (b *bonded) Has(group, object uint64) bool {
 	at := moqt.Location{Group: group, Object: object}
-	return b.t.holds(at, at)
+	return b.t.has(at, at)
 }
 
 // Close is that of [bonds.Track].
@@ -134,7 +134,7 @@ func (b *bonded) admit(at moqt.Location) bool {
 	if b.refused || b.closed {
 		return false
 	}
-	if b.trusted || b.t.holds(at, at) {
+	if b.trusted || b.t.has(at, at) {
 		b.touchLocked(now)
 		return true
 	}

@@ -64,10 +64,15 @@ func (t *track) isMalformed() bool {
 	return t.over && t.overCode == moqt.DoneMalformedTrack
 }
 
-// holds reports whether the cache has all that there is from start to end.
-func (t *track) holds(start, end moqt.Location) bool {
+// has reports whether the cache has all that there is from start to end.
+func (t *track) has(start, end moqt.Location) bool {
 	largest, any := t.log.Largest()
 	return any && !largest.Less(end) && len(t.log.Gaps(start, end)) == 0
+}
+
+// holds reports whether the cache has all of that and may serve it.
+func (t *track) holds(start, end moqt.Location) bool {
+	return t.has(start, end) && !t.expiredIn(start, end)
 }
 
 // answer is what a fetch is answered with.
@@ -219,6 +224,8 @@ func (a *answer) copy(from, to moqt.Location) error {
 	return tail()
 }
 
+// unknown tells of a range that nobody has brought: that the time is up, or what
+// publishers said.
 func (a *answer) unknown(gap *cache.Gap) error {
 	end := gap.To
 	if a.order == moqt.Descending && gap.From.Group < gap.To.Group {
@@ -227,37 +234,48 @@ func (a *answer) unknown(gap *cache.Gap) error {
 	if a.left <= 0 {
 		return a.w.WriteTimedOut(end)
 	}
-	return a.w.WriteUnknown(end)
+	if gap.From.Group < gap.To.Group && a.order == moqt.Descending {
+		return a.w.WriteUnknown(end)
+	}
+	for at := gap.From; ; {
+		upto, timedOut := a.t.timedOut(at, end)
+		tell := a.w.WriteUnknown
+		if timedOut {
+			tell = a.w.WriteTimedOut
+		}
+		if err := tell(upto); err != nil || upto == end {
+			return err
+		}
+		at = upto.Next()
+	}
 }
 
-// walk sends the objects that the cache has of a range, and calls missing for
-// each of its gaps.
+// walk sends the objects that the cache has of a range, and calls missing for each
+// of its gaps and for what has expired.
 func (a *answer) walk(from, to moqt.Location, missing func(*cache.Gap) error) error {
 	if to.Less(from) {
 		return nil
 	}
 	r := a.t.log.Range(from, to, a.order)
-	for {
-		step, ok := r.Next()
-		if !ok {
-			return nil
+	for step, ok := r.Next(); ok; {
+		var err error
+		switch {
+		case step.Gap != nil:
+			err = missing(step.Gap)
+			step, ok = r.Next()
+		case a.t.expired(step.Object):
+			var gap cache.Gap
+			gap, step, ok = a.t.expiredRun(r, step.Object)
+			err = missing(&gap)
+		default:
+			err = a.send(step.Object)
+			step, ok = r.Next()
 		}
-		if step.Gap != nil {
-			if err := missing(step.Gap); err != nil {
-				return err
-			}
-			continue
-		}
-		if a.t.expired(&step.Object.Meta) {
-			if err := a.w.WriteUnknown(step.Object.Meta.Location); err != nil {
-				return err
-			}
-			continue
-		}
-		if err := a.send(step.Object); err != nil {
+		if err != nil {
 			return err
 		}
 	}
+	return nil
 }
 
 func (a *answer) send(obj *cache.Object) error {

@@ -23,7 +23,9 @@ type archive struct {
 	groups, perGroup uint64
 	lacks            func(moqt.Location) bool // what it tells as unknown
 	size             int                      // of a payload; if 0, as payload makes it
+	late             func(moqt.Location) bool // what it tells as timed out
 	forge            func(moqt.Location) moqt.Properties
+	cacheFor         time.Duration // MAX_CACHE_DURATION, if not 0
 
 	fetches, subscribes atomic.Int32
 	bytes               atomic.Int64 // of payload sent by fetch
@@ -50,7 +52,11 @@ func (a *archive) serve(sess *transport.Session) {
 		switch req := req.(type) {
 		case *transport.SubscribeRequest:
 			a.subscribes.Add(1)
-			req.Accept(&transport.PublishOptions{Largest: a.largest})
+			o := &transport.PublishOptions{Largest: a.largest}
+			if a.cacheFor > 0 {
+				o.Properties = moqt.Properties{{Type: moqt.PropMaxCacheDuration, Value: uint64(a.cacheFor.Milliseconds())}}
+			}
+			req.Accept(o)
 		case *transport.FetchRequest:
 			a.fetches.Add(1)
 			go a.answer(req)
@@ -73,6 +79,8 @@ func (a *archive) answer(req *transport.FetchRequest) {
 			continue
 		case a.lacks != nil && a.lacks(l):
 			err = w.WriteUnknown(l)
+		case a.late != nil && a.late(l):
+			err = w.WriteTimedOut(l)
 		default:
 			p := a.payload(l)
 			a.bytes.Add(int64(len(p)))
@@ -347,4 +355,45 @@ func TestFetchOfWhatIsNotPublishedYet(t *testing.T) {
 			t.Errorf("Fetch() = %v, want INVALID_RANGE", err)
 		}
 	})
+}
+
+// What came in time nowhere is told so where the draft can, and not as unknown.
+func TestMustTellWhatTimedOutUpstream(t *testing.T) {
+	for _, v := range []moqt.Version{moqt.Draft18, moqt.Draft21} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRelay(t, relay.Config{})
+			a := &archive{groups: 3, perGroup: 4,
+				lacks: func(l moqt.Location) bool { return l.Group == 0 && l.Object == 3 },
+				late:  func(l moqt.Location) bool { return l.Group == 0 && l.Object < 2 }}
+			up := connectIn(t, r, moqt.Draft21)
+			if _, err := up.Announce(t.Context(), track.Namespace); err != nil {
+				t.Fatal(err)
+			}
+			go a.serve(up)
+			viewer := connectIn(t, r, v)
+			if _, err := viewer.Subscribe(t.Context(), track, nil); err != nil {
+				t.Fatal(err)
+			}
+			f, err := viewer.Fetch(t.Context(), track, groups(0, 0), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for err == nil {
+				_, err = f.ReadObject(t.Context())
+			}
+			var gaps string
+			for _, g := range f.Gaps() {
+				if g.Unknown {
+					gaps += fmt.Sprintf("%v-%v timed out %v; ", g.Start, g.End, g.TimedOut)
+				}
+			}
+			want := "0/0-0/1 timed out true; 0/3-0/3 timed out false; "
+			if v == moqt.Draft18 {
+				want = "0/0-0/1 timed out false; 0/3-0/3 timed out false; "
+			}
+			if err != io.EOF || gaps != want {
+				t.Errorf("draft-%d: gaps %q, %v, want %q", v, gaps, err, want)
+			}
+		})
+	}
 }

@@ -51,6 +51,7 @@ type flight struct {
 type vain struct {
 	from, to moqt.Location
 	until    time.Time
+	timedOut bool // a publisher said that it did not come there in time either
 }
 
 // board returns a flight that brings what is missing at from, and begins one if
@@ -129,18 +130,18 @@ func (t *track) fly(ctx context.Context, f *flight) {
 	t.mu.Lock()
 	t.flights = slices.DeleteFunc(t.flights, func(other *flight) bool { return other == f })
 	if ctx.Err() == nil && !f.to.Less(at) {
-		t.inVainLocked(at, f.to)
+		t.inVainLocked(at, f.to, false)
 	}
 	t.mu.Unlock()
 	f.end()
 }
 
 // inVainLocked takes note of a range that nobody brings for now.
-func (t *track) inVainLocked(from, to moqt.Location) {
+func (t *track) inVainLocked(from, to moqt.Location, timedOut bool) {
 	if len(t.vain) == maxVain {
 		t.vain = slices.Delete(t.vain, 0, 1)
 	}
-	t.vain = append(t.vain, vain{from, to, time.Now().Add(flightAgain)})
+	t.vain = append(t.vain, vain{from, to, time.Now().Add(flightAgain), timedOut})
 }
 
 func (f *flight) progress() (at moqt.Location, done bool) {
@@ -216,7 +217,7 @@ func (s *source) bring(ctx context.Context, f *flight, at moqt.Location) error {
 			if gaps++; g.Unknown && !g.End.Less(at) && !end.Less(g.End) {
 				s.know(at, g.Start)
 				at = g.End.Next()
-				s.t.unknown(g.Start, g.End)
+				s.t.unknown(g)
 			}
 		}
 		switch {
@@ -272,10 +273,30 @@ func (s *source) know(from, to moqt.Location) {
 }
 
 // unknown takes note that a publisher does not know a range.
-func (t *track) unknown(from, to moqt.Location) {
+func (t *track) unknown(g transport.FetchGap) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.inVainLocked(from, to)
+	t.inVainLocked(g.Start, g.End, g.TimedOut)
+}
+
+// timedOut reports whether what nobody brings at l is so because it came in time
+// nowhere, and up to which location, of those up to to, that is told.
+func (t *track) timedOut(l, to moqt.Location) (upto moqt.Location, timedOut bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, v := range t.vain {
+		switch {
+		case !v.timedOut || v.to.Less(l):
+		case !l.Less(v.from):
+			if v.to.Less(to) {
+				to = v.to
+			}
+			return to, true
+		case !to.Less(v.from):
+			to = v.from.Prev()
+		}
+	}
+	return to, false
 }
 
 // wanted waits until somebody waits for more than was brought.

@@ -79,10 +79,3 @@ func (t *track) takeWanted() (value uint64, ok bool) {
 	t.wants = nil
 	return value, true
 }
-
-// expired reports whether an object has been held for longer than its
-// publisher lets caches serve it. ("MAX CACHE DURATION")
-func (t *track) expired(o *moqt.Object) bool {
-	most := time.Duration(t.maxCache.Load())
-	return most > 0 && time.Since(o.Received) > most
-}

@@ -69,7 +69,7 @@ func (k *sink) sendRun(o *outStream) (again bool, err error) {
 		case err != nil:
 			w.Break(moqt.StreamCancelled)
 			return false, err
-		case k.t.expired(&obj.Meta):
+		case k.t.expired(obj):
 			o.short = true
 			w.Break(moqt.StreamCancelled) // what follows goes on another stream
 			return true, nil

@@ -289,20 +289,27 @@ func (t *track) touch() {
 	t.changedLocked()
 }
 
-// sendDatagrams sends the objects that came as datagrams. A subscriber that does
-// not keep up loses the oldest.
+// sendDatagrams sends the objects that came as datagrams. QUIC takes them only as
+// fast as the path does; meanwhile the newest of the track wait in its log, and a
+// subscriber that does not keep up loses the oldest.
 func (k *sink) sendDatagrams(ctx context.Context) {
+	counted := uint64(0)
 	for {
 		obj, err := k.rd.NextDatagram(ctx)
+		if missed := k.rd.Missed(); missed > counted {
+			k.t.r.m.datagramsDropped.Add(float64(missed - counted))
+			counted = missed
+		}
 		if err != nil {
 			return
 		}
-		if k.t.expired(&obj.Meta) {
+		if k.t.expired(obj) {
 			continue
 		}
 		o := obj.Meta
 		o.Payload, _ = obj.Payload()
 		if err := k.w.SendDatagram(o); err != nil {
+			k.t.r.m.datagramsDropped.Inc()
 			k.p.log.Debug("datagram not sent", "track", k.t.name, "err", err)
 		}
 	}

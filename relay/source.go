@@ -54,6 +54,7 @@ type source struct {
 	deafUntil atomic.Int64                      // UnixNano until which it is not asked for the past
 	bonded    atomic.Pointer[bonds.Publication] // nil if its session is no member of a bond
 	since     time.Time
+	toFill    chan *head // cap 1: heads that are to be fetched
 
 	mu     sync.Mutex // guards what follows
 	rd     *transport.TrackReader
@@ -61,6 +62,9 @@ type source struct {
 	feed   *cache.Source
 	finish func()                          // called at END_OF_TRACK
 	heads  map[moqt.Location]*cache.Writer // by group and subgroup
+
+	expected *head // the newest that is or was to be fetched
+	ended    bool  // no more are
 }
 
 // active reports whether the source brought an object of late.
@@ -97,11 +101,16 @@ func (s *source) subscribe() {
 		s.t.lost(s, false, err)
 		return
 	}
-	s.run(rd, fetch)
+	if fetch != nil { // before anybody can see the track as live and ask for its head
+		joined, _ := rd.Largest()
+		s.set(s.expect(), joined.Group, func(context.Context) (*transport.FetchReader, error) { return fetch, nil })
+	}
+	s.run(rd)
 }
 
 // run reads an Established subscription.
-func (s *source) run(rd *transport.TrackReader, fetch *transport.FetchReader) {
+func (s *source) run(rd *transport.TrackReader) {
+	defer s.dropHeads()
 	s.since = time.Now()
 	s.probation = s.t.hasActive(s)
 	s.feed = s.t.log.Source(s.p.sess.ParseProperties) // before anybody fetches from a source that is trusted
@@ -122,17 +131,14 @@ func (s *source) run(rd *transport.TrackReader, fetch *transport.FetchReader) {
 		return
 	}
 	s.last.Store(time.Now().UnixNano())
-	if fetch != nil {
-		s.t.fills(+1) // before anybody can see the track as live and ask for its head
-	}
-	s.p.publishes(s, rd, fetch != nil)
+	s.p.publishes(s, rd, s.filling())
 	defer s.p.withdraws(s)
 	s.t.established(s, rd)
 	if value, ok := s.t.takeWanted(); ok { // it offered the track, or was asked for it before
 		s.t.requestGroup(value)
 	}
 	s.t.r.log.Debug("source established", "session", s.p.id, "track", s.t.name)
-	err := s.read(rd, fetch)
+	err := s.read(rd)
 	s.drain(err)
 	rd.Close()
 	s.feed.Close()
@@ -141,25 +147,14 @@ func (s *source) run(rd *transport.TrackReader, fetch *transport.FetchReader) {
 
 // read feeds the log from the subscription's streams and datagrams until it
 // ends.
-func (s *source) read(rd *transport.TrackReader, fetch *transport.FetchReader) error {
+func (s *source) read(rd *transport.TrackReader) error {
 	var wg, streams sync.WaitGroup
 	defer wg.Wait()
 	defer streams.Wait()
 	ctx, cancel := context.WithCancelCause(s.t.ctx)
 	defer cancel(nil)
 	s.finish = sync.OnceFunc(func() { wg.Go(func() { s.endOfTrack(ctx, cancel) }) })
-	joined, _ := rd.Largest()
-	filled := make(chan struct{})
-	if fetch == nil {
-		close(filled)
-	} else {
-		streams.Go(func() {
-			defer s.t.fills(-1)
-			defer s.headFilled()
-			defer close(filled)
-			s.fill(ctx, fetch)
-		})
-	}
+	wg.Go(func() { s.fillHeads(ctx) })
 	wg.Go(func() { s.readDatagrams(ctx, rd) })
 	wg.Go(func() { s.renew(ctx, rd) })
 	for {
@@ -169,6 +164,7 @@ func (s *source) read(rd *transport.TrackReader, fetch *transport.FetchReader) e
 				wg.Go(func() {
 					defer cancel(nil)
 					streams.Wait()
+					s.awaitHeads(ctx)
 				})
 				waitAtMost(ctx, lastTimeout) // for what was published last
 			}
@@ -180,17 +176,7 @@ func (s *source) read(rd *transport.TrackReader, fetch *transport.FetchReader) e
 		streams.Go(func() {
 			stop := context.AfterFunc(ctx, func() { sg.Cancel(moqt.StreamCancelled) })
 			defer stop()
-			if sg.Header().Group == joined.Group {
-				// The head of this group comes by the fetch; it goes first, so
-				// that the log has the group in one piece.
-				timer := time.NewTimer(fillTimeout)
-				select {
-				case <-filled:
-				case <-timer.C:
-				case <-ctx.Done():
-				}
-				timer.Stop()
-			}
+			s.awaitHead(ctx, sg.Header().Group)
 			if err := s.pump(ctx, sg); err != nil {
 				s.fault(err)
 				cancel(err)
@@ -239,68 +225,6 @@ func waitAtMost(ctx context.Context, d time.Duration) {
 	select {
 	case <-t.C:
 	case <-ctx.Done():
-	}
-}
-
-// fill reads the head of the running group, which was published before the
-// subscription began.
-func (s *source) fill(ctx context.Context, fetch *transport.FetchReader) {
-	defer fetch.Close()
-	ctx, cancel := context.WithTimeout(ctx, fillTimeout)
-	defer cancel()
-	for {
-		o, err := fetch.ReadObject(ctx)
-		if err != nil {
-			if err != io.EOF {
-				s.t.r.log.Debug("head of group not fetched", "track", s.t.name, "err", err)
-			}
-			return
-		}
-		if !s.admit(ctx, o.Location) {
-			return
-		}
-		if o.Datagram {
-			s.feed.Datagram(o)
-			continue
-		}
-		w, err := s.head(moqt.Subgroup{Group: o.Group, ID: o.Subgroup, Priority: o.Priority, First: len(fetch.Gaps()) == 0})
-		if err != nil {
-			return
-		}
-		s.arrived(int64(len(o.Payload)))
-		fresh, err := w.Append(o)
-		if s.judge(fresh, err) != nil {
-			s.fault(err)
-			return
-		}
-	}
-}
-
-// head returns the writer of a subgroup's head. It stays open until the
-// subgroup's own stream goes on where it ends.
-func (s *source) head(h moqt.Subgroup) (*cache.Writer, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	key := moqt.Location{Group: h.Group, Object: h.ID}
-	if w := s.heads[key]; w != nil {
-		return w, nil
-	}
-	w, err := s.feed.Open(h)
-	if err == nil {
-		s.heads[key] = w
-	}
-	return w, err
-}
-
-// relieve lets go of the heads up to that of a subgroup whose stream is there.
-func (s *source) relieve(h moqt.Subgroup) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for key, w := range s.heads {
-		if key.Group < h.Group || key == (moqt.Location{Group: h.Group, Object: h.ID}) {
-			w.Abort()
-			delete(s.heads, key)
-		}
 	}
 }
 
@@ -434,7 +358,7 @@ func (s *source) admit(ctx context.Context, at moqt.Location) bool {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		if s.trusted.Load() || s.t.holds(at, at) {
+		if s.trusted.Load() || s.t.has(at, at) {
 			return true
 		}
 		if s.t.vouchedFor(s) {
@@ -568,18 +492,23 @@ func (p *peer) servePublish(req *transport.PublishRequest) {
 		defer p.r.cfg.Origins.Unregister(req.Track.Namespace)
 	}
 	ctx, cancel := context.WithCancel(rd.Context())
-	p.wg.Go(func() { t.steer(ctx, rd, wanted) })
+	if wanted && !t.hasMember(s) {
+		largest, some := rd.Largest()
+		s.setFetch(s.expect(), largest, some)
+	}
+	p.wg.Go(func() { s.steer(ctx, rd, wanted) })
 	for _, in := range interested {
 		in.p.wg.Go(func() { t.publishTo(in) })
 	}
-	s.run(rd, nil)
+	s.run(rd)
 	cancel()
 	p.log.Info("track withdrawn", "track", req.Track)
 }
 
 // steer keeps the forward state of a published track at whether anybody wants
 // it. ("Forward Handling")
-func (t *track) steer(ctx context.Context, rd *transport.TrackReader, forward bool) {
+func (s *source) steer(ctx context.Context, rd *transport.TrackReader, forward bool) {
+	t := s.t
 	for {
 		t.mu.Lock()
 		changed, wanted := t.changed, t.wantedLocked()
@@ -597,7 +526,7 @@ func (t *track) steer(ctx context.Context, rd *transport.TrackReader, forward bo
 					return
 				}
 			}
-			if err := rd.Update(ctx, transport.SubscribeUpdate{Forward: &wanted}); err != nil {
+			if err := s.setForward(ctx, rd, wanted); err != nil {
 				t.r.log.Debug("forward state not changed", "track", t.name, "err", err)
 				return
 			}
@@ -610,6 +539,23 @@ func (t *track) steer(ctx context.Context, rd *transport.TrackReader, forward bo
 			return
 		}
 	}
+}
+
+// setForward changes the forward state of a published track. With the first object
+// that is wanted comes the head of its group.
+func (s *source) setForward(ctx context.Context, rd *transport.TrackReader, forward bool) error {
+	u := transport.SubscribeUpdate{Forward: &forward}
+	if !forward {
+		return rd.Update(ctx, u)
+	}
+	h := s.expect()
+	if err := rd.Update(ctx, u); err != nil {
+		h.over()
+		return err
+	}
+	largest, some := rd.Largest()
+	s.setFetch(h, largest, some)
+	return nil
 }
 
 func (t *track) wantedLocked() bool {

@@ -430,7 +430,7 @@ func (t *track) addSourceLocked(p *peer, offered bool) *source {
 		return nil
 	}
 	t.tried[p] = time.Now()
-	s := &source{t: t, p: p}
+	s := &source{t: t, p: p, toFill: make(chan *head, 1)}
 	t.sources[p] = s
 	t.pending++
 	return s

@@ -75,8 +75,16 @@ func TestSlowDatagramReaderLosesTheOldest(t *testing.T) {
 	if err != nil || o.Meta.Object != 10 {
 		t.Errorf("NextDatagram() = %v, %v, want object 10", o, err)
 	}
-	if got := tr.Stats().Skipped; got != 10 {
-		t.Errorf("Skipped = %d, want 10", got)
+	if got := tr.Stats().Skipped; got != 10 || r.Missed() != 10 {
+		t.Errorf("Skipped = %d and Missed() = %d, want 10", got, r.Missed())
+	}
+	for range datagramBacklog - 1 {
+		if _, err := r.NextDatagram(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := r.Missed(); got != 10 {
+		t.Errorf("Missed() = %d after all others were read, want 10", got)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"sync/atomic"
+	"time"
 
 	"github.com/tributary-live/tributary/transport/moqt"
 )
@@ -23,6 +24,7 @@ type Object struct {
 	framed atomic.Uint32 // frameFree …
 	part   *partial      // the payload of an object that came in pieces
 	next   atomic.Pointer[Object]
+	again  atomic.Int64 // UnixNano when FETCH has brought it once more, 0 if it has not
 
 	// The rest is guarded by Track.mu.
 
@@ -36,6 +38,15 @@ type Object struct {
 
 // lost stands in Object.next and run.head for what has left the cache.
 var lost = new(Object)
+
+// Received returns when the header of the newest copy arrived that was fetched, or
+// else of the first.
+func (o *Object) Received() time.Time {
+	if again := o.again.Load(); again != 0 {
+		return time.Unix(0, again)
+	}
+	return o.Meta.Received
+}
 
 // Payload returns the whole payload if all of it has arrived.
 func (o *Object) Payload() ([]byte, bool) {

@@ -26,6 +26,7 @@ type Reader struct {
 	backlog  uint64 // runs up to this seq were there when the reader came
 	skip     uint64 // lowest group still wanted
 	datagram uint64 // seq of the next datagram
+	missed   uint64 // datagrams that had left when they were its turn
 }
 
 // place is where a reader stands: first it goes through the backlog in order
@@ -243,10 +244,18 @@ func (r *Reader) NextDatagram(ctx context.Context) (*Object, error) {
 	}
 }
 
+// Missed returns how many datagrams the reader has lost because it fell behind.
+func (r *Reader) Missed() uint64 {
+	r.track.mu.Lock()
+	defer r.track.mu.Unlock()
+	return r.missed
+}
+
 func (r *Reader) takeDatagram() *Object {
 	t := r.track
 	if oldest := t.datagram - min(t.datagram, datagramBacklog); r.datagram < oldest {
 		t.stats.Skipped += oldest - r.datagram
+		r.missed += oldest - r.datagram
 		r.datagram = oldest
 	}
 	for r.datagram < t.datagram && len(t.backlog) > 0 {

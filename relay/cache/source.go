@@ -66,7 +66,8 @@ func (s *Source) Datagram(o moqt.Object) (fresh bool, err error) {
 // Fill adds an object that came by FETCH, and reports whether it is new. It is
 // there for ranges, but no reader is told: if a stream brings it later it is
 // shown then. It may be older than what has left the cache; it stays then as if
-// its group had just been superseded. The payload and properties are kept.
+// its group had just been superseded. One that is held counts as received anew
+// ([Object.Received]). The payload and properties are kept.
 func (s *Source) Fill(o moqt.Object) (fresh bool, err error) {
 	return s.put(o, true, func(*group, *Object) {})
 }
@@ -86,7 +87,11 @@ func (s *Source) put(o moqt.Object, past bool, added func(*group, *Object)) (boo
 		return false, err
 	}
 	if a.prior != nil {
-		return false, s.compareUnlock(a.prior, payload)
+		err := s.compareUnlock(a.prior, payload)
+		if err == nil && past {
+			a.prior.again.Store(time.Now().UnixNano())
+		}
+		return false, err
 	}
 	now := time.Now()
 	g := t.makeGroup(&a, s, now)
