@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,11 +23,13 @@ const bondAlias = 9
 // bondMember is a connection of a publisher that speaks the bond extension. It
 // accepts subscriptions to track, and sends what the test wants.
 type bondMember struct {
-	t      *testing.T
-	r      *relay.Relay
-	sess   *transport.Session
-	number uint64
-	answer chan bond.Message
+	t       *testing.T
+	r       *relay.Relay
+	sess    *transport.Session
+	number  uint64
+	answer  chan bond.Message
+	control transport.SendStream // its bond stream
+	deaf    atomic.Bool          // it reads nothing of its bond stream
 
 	mu         sync.Mutex
 	writers    []*transport.TrackWriter
@@ -40,6 +43,17 @@ type bondMember struct {
 // it. It has not joined.
 func plug(t *testing.T, r *relay.Relay, v moqt.Version, number uint64) *bondMember {
 	t.Helper()
+	return plugWith(t, r, v, number, plugOptions{})
+}
+
+type plugOptions struct {
+	tokens []transport.Token
+	other  bool // it has not the track
+}
+
+// plugWith is plug with options.
+func plugWith(t *testing.T, r *relay.Relay, v moqt.Version, number uint64, o plugOptions) *bondMember {
+	t.Helper()
 	m := &bondMember{t: t, r: r, number: number, answer: make(chan bond.Message, 1)}
 	client, server := transporttest.Pipe(t, &transporttest.PipeOptions{Version: v})
 	var wg sync.WaitGroup
@@ -52,7 +66,7 @@ func plug(t *testing.T, r *relay.Relay, v moqt.Version, number uint64) *bondMemb
 		r.ServeSession(t.Context(), s)
 	})
 	var err error
-	m.sess, err = transport.NewSession(t.Context(), client, &transport.Config{Extensions: []transport.Extension{{
+	m.sess, err = transport.NewSession(t.Context(), client, &transport.Config{Tokens: o.tokens, Extensions: []transport.Extension{{
 		Option: bond.OfferOption(), Agree: bond.Offered, Streams: []uint64{bond.StreamType}, Serve: m.read,
 	}}})
 	if err != nil {
@@ -62,8 +76,10 @@ func plug(t *testing.T, r *relay.Relay, v moqt.Version, number uint64) *bondMemb
 		m.sess.Close()
 		wg.Wait()
 	})
-	if _, err := m.sess.Announce(t.Context(), track.Namespace); err != nil {
-		t.Fatal(err)
+	if !o.other {
+		if _, err := m.sess.Announce(t.Context(), track.Namespace); err != nil {
+			t.Fatal(err)
+		}
 	}
 	go m.serve()
 	return m
@@ -72,6 +88,9 @@ func plug(t *testing.T, r *relay.Relay, v moqt.Version, number uint64) *bondMemb
 // read takes in what the relay says on its bond stream.
 func (m *bondMember) read(_ *transport.Session, _ uint64, st transport.ReceiveStream) error {
 	for {
+		for m.deaf.Load() && m.sess.Context().Err() == nil {
+			time.Sleep(time.Second)
+		}
 		msg, err := bond.ReadMessage(st)
 		if err != nil {
 			return nil // the session's end, in these tests
@@ -112,7 +131,7 @@ func (m *bondMember) serve() {
 // ask sends BOND_JOIN and returns the answer.
 func (m *bondMember) ask(j *bond.Join) bond.Message {
 	m.t.Helper()
-	m.open(bond.StreamType, bond.AppendMessage(nil, j))
+	m.control = m.open(bond.StreamType, bond.AppendMessage(nil, j))
 	select {
 	case a := <-m.answer:
 		return a
@@ -206,6 +225,21 @@ func (m *bondMember) send(h *bond.Header, payload []byte, ranges ...[2]int) tran
 func (m *bondMember) whole(h *bond.Header, payload []byte) {
 	m.t.Helper()
 	m.send(h, payload, cut(0, len(payload))...).Close()
+}
+
+// ordinary sends the first object of a group on an ordinary stream.
+func (m *bondMember) ordinary(t *testing.T, group uint64, payload []byte) {
+	t.Helper()
+	m.mu.Lock()
+	w := m.writers[0]
+	m.mu.Unlock()
+	sg, err := w.OpenSubgroup(t.Context(), moqt.Subgroup{Group: group, DefaultPriority: true, First: true, EndOfGroup: true})
+	if err == nil {
+		err = sg.WriteObject(moqt.Object{Location: moqt.Location{Group: group}, Payload: payload})
+	}
+	if err != nil {
+		t.Error(err)
+	}
 }
 
 // end tells the end of a group of n objects.

@@ -3,6 +3,7 @@ package bonds
 import (
 	"net/netip"
 	"sync"
+	"time"
 
 	"golang.org/x/time/rate"
 
@@ -13,8 +14,9 @@ import (
 type guard struct {
 	burst int
 
-	mu   sync.Mutex // guards what follows
-	from map[netip.Prefix]*rate.Limiter
+	mu    sync.Mutex // guards what follows
+	from  map[netip.Prefix]*rate.Limiter
+	swept time.Time // when forget last looked
 }
 
 const (
@@ -59,8 +61,14 @@ func (g *guard) failed(from netip.Prefix) {
 	l.Allow()
 }
 
-// forget drops the addresses all of whose failures are forgotten.
+// forget drops the addresses all of whose failures are forgotten. It looks once a
+// second at most.
 func (g *guard) forget() {
+	now := time.Now()
+	if now.Sub(g.swept) < time.Second {
+		return
+	}
+	g.swept = now
 	for from, l := range g.from {
 		if l.Tokens() >= float64(g.burst) {
 			delete(g.from, from)
@@ -68,18 +76,18 @@ func (g *guard) forget() {
 	}
 }
 
-// source returns what failures of s are counted by: its address or, as one client
-// of IPv6 has many, its network. It is the zero Prefix where there is no address.
-func source(s *transport.Session) netip.Prefix {
-	at, err := netip.ParseAddrPort(remote(s))
+// network is what failures from an address are counted by: the address or, as one
+// client of IPv6 has many, its network. It is the zero Prefix where there is none.
+func network(addr string) netip.Prefix {
+	at, err := netip.ParseAddrPort(addr)
 	if err != nil {
 		return netip.Prefix{}
 	}
-	addr, bits := at.Addr().Unmap(), 64
-	if addr.Is4() {
+	ip, bits := at.Addr().Unmap(), 64
+	if ip.Is4() {
 		bits = 32
 	}
-	p, _ := addr.Prefix(bits)
+	p, _ := ip.Prefix(bits)
 	return p
 }
 

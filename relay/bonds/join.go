@@ -117,7 +117,7 @@ func (r *Registry) admit(s *transport.Session, j *bond.Join) (*member, *Bond, *b
 		m, no := b.add(s, j)
 		return m, b, no
 	}
-	from := source(s)
+	from := network(remote(s))
 	if !r.guard.mayTry(from) {
 		return nil, nil, refusal(moqt.RequestExcessiveLoad, "too many joins from this address have failed")
 	}

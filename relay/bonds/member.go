@@ -190,9 +190,9 @@ func (m *member) tellLocked(now time.Time) {
 	}
 	ack := m.got.Ack()
 	ack.Member, ack.Held, ack.Done = m.number, m.b.asm.Held(), m.b.asm.TakeDone()
-	m.out.put(ack, now)
+	m.out.put(ack)
 	if f := m.b.fastest(now); f != nil && f != m {
-		f.out.put(ack, now)
+		f.out.put(ack)
 	}
 }
 

@@ -17,7 +17,6 @@ type outbox struct {
 
 	mu      sync.Mutex  // guards what follows
 	acks    []*bond.Ack // at most one for each member
-	waiting time.Time   // since when the oldest does; zero if nothing does
 	writing time.Time   // since when a Write has not returned
 }
 
@@ -28,11 +27,8 @@ func (o *outbox) init() { o.wake = make(chan struct{}, 1) }
 const maxDone = 512
 
 // put queues an acknowledgement, which is not to be changed any more.
-func (o *outbox) put(ack *bond.Ack, now time.Time) {
+func (o *outbox) put(ack *bond.Ack) {
 	o.mu.Lock()
-	if o.waiting.IsZero() {
-		o.waiting = now
-	}
 	replaced := false
 	for i, old := range o.acks {
 		if old.Member == ack.Member {
@@ -64,7 +60,7 @@ func (o *outbox) send(ctx context.Context, st transport.SendStream) {
 		}
 		o.mu.Lock()
 		acks := o.acks
-		o.acks, o.waiting, o.writing = nil, time.Time{}, time.Now()
+		o.acks, o.writing = nil, time.Now()
 		o.mu.Unlock()
 		b = b[:0]
 		for _, ack := range acks {

@@ -1,0 +1,458 @@
+package relay_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/tributary-live/tributary/relay"
+	"github.com/tributary-live/tributary/relay/bonds"
+	"github.com/tributary-live/tributary/transport"
+	"github.com/tributary-live/tributary/transport/bond"
+	"github.com/tributary-live/tributary/transport/moqt"
+	"github.com/tributary-live/tributary/transport/transporttest"
+)
+
+// wantPutOut checks that the relay has ended the member's session as a violation.
+func (m *bondMember) wantPutOut(t *testing.T) {
+	t.Helper()
+	select {
+	case <-m.sess.Context().Done():
+	case <-time.After(time.Minute):
+		t.Error("the session goes on")
+		return
+	}
+	if err := context.Cause(m.sess.Context()); !errors.Is(err, &transport.SessionError{Code: moqt.SessionProtocolViolation, Remote: true}) {
+		t.Errorf("the session ended with %v, want PROTOCOL_VIOLATION", err)
+	}
+}
+
+// TestBondJoinsThatFail gives every stranger the same answer.
+func TestBondJoinsThatFail(t *testing.T) {
+	bonded(t, 2, func(t *testing.T, r *relay.Relay, m []*bondMember, b *bond.Joined) {
+		v := m[0].sess.Version()
+		var overheard *bond.Join
+		victim := plug(t, r, v, 5)
+		overheard = victim.proof(b)
+		victim.join(b)
+		want := &bond.Refused{Code: moqt.RequestUnauthorized, Reason: "there is no such bond, or this connection is not one of it"}
+		for name, make := range map[string]func(m *bondMember) *bond.Join{
+			"a proof of zeros": func(m *bondMember) *bond.Join {
+				j := m.proof(b)
+				clear(j.Proof)
+				return j
+			},
+			"a proof for another number": func(m *bondMember) *bond.Join {
+				j := m.proof(b)
+				j.Member++
+				return j
+			},
+			"a proof by another secret": func(m *bondMember) *bond.Join {
+				_, other := bond.NewBond()
+				return m.proof(&bond.Joined{Bond: b.Bond, Secret: other})
+			},
+			"a proof of another connection": func(*bondMember) *bond.Join { return overheard },
+			"a number that was used": func(m *bondMember) *bond.Join {
+				m.number = 1
+				return m.proof(b)
+			},
+			"no such bond": func(m *bondMember) *bond.Join {
+				id, secret := bond.NewBond()
+				return m.proof(&bond.Joined{Bond: id, Secret: secret})
+			},
+		} {
+			stranger := plug(t, r, v, 9)
+			if got := stranger.ask(make(stranger)); !reflect.DeepEqual(got, want) {
+				t.Errorf("%s: %+v", name, got)
+			}
+			// Its session goes on without the bond.
+			if _, err := stranger.sess.Announce(t.Context(), moqt.NS("another")); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			stranger.sess.Close()
+		}
+		if s := r.State().Bonds; len(s) != 1 || len(s[0].Members) != 3 {
+			t.Errorf("the bonds are %+v", s)
+		}
+	})
+}
+
+// TestBondTokens refuses a member that has other tokens than the first.
+func TestBondTokens(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRelay(t, relay.Config{})
+		token := func(s string) []transport.Token { return []transport.Token{{Type: 0, Value: []byte(s)}} }
+		first := plugWith(t, r, moqt.Draft18, 0, plugOptions{tokens: token("mine")})
+		b := first.found()
+		plugWith(t, r, moqt.Draft18, 1, plugOptions{tokens: token("mine")}).join(b)
+		for i, tokens := range [][]transport.Token{token("another"), nil} {
+			m := plugWith(t, r, moqt.Draft18, uint64(2+i), plugOptions{tokens: tokens})
+			if a, ok := m.ask(m.proof(b)).(*bond.Refused); !ok || a.Code != moqt.RequestUnauthorized {
+				t.Errorf("tokens %v: %+v", tokens, a)
+			}
+		}
+	})
+}
+
+// TestBondGuard lets nobody try proofs for ever.
+func TestBondGuard(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRelay(t, relay.Config{Bonds: bonds.Config{FailedJoins: 3}})
+		m, b := newBond(t, r, moqt.Draft18, 1)
+		try := func(n uint64, right bool) bond.Message {
+			m := plug(t, r, moqt.Draft18, n)
+			j := m.proof(b)
+			if !right {
+				clear(j.Proof)
+			}
+			return m.ask(j)
+		}
+		for i := range uint64(5) {
+			want := moqt.RequestUnauthorized
+			if i >= 3 {
+				want = moqt.RequestExcessiveLoad
+			}
+			if a, ok := try(10+i, false).(*bond.Refused); !ok || a.Code != want {
+				t.Errorf("wrong proof %d: %+v, want %v", i, a, want)
+			}
+		}
+		if a, ok := try(20, true).(*bond.Refused); !ok || a.Code != moqt.RequestExcessiveLoad {
+			t.Errorf("a right proof after them: %+v", a)
+		}
+		time.Sleep(6 * time.Second)
+		if a, ok := try(21, true).(*bond.Joined); !ok {
+			t.Errorf("a right proof later: %+v", a)
+		}
+		_ = m
+	})
+}
+
+func TestBondLimits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRelay(t, relay.Config{Bonds: bonds.Config{MaxBonds: 2, MaxMembers: 2, URI: "moqt://one.example"}})
+		members, b := newBond(t, r, moqt.Draft18, 2)
+		if b.MaxMembers != 2 || b.URI != "moqt://one.example" || b.Hold != 2*time.Second || b.MaxHeld != 32<<20 || b.MaxObject != bond.MaxObject {
+			t.Errorf("the first member is told %+v", b)
+		}
+		newBond(t, r, moqt.Draft18, 1)
+		third := plug(t, r, moqt.Draft18, 3)
+		if a, ok := third.ask(third.proof(b)).(*bond.Refused); !ok || a.Code != moqt.RequestExcessiveLoad {
+			t.Errorf("a third member gets %+v", a)
+		}
+		another := plug(t, r, moqt.Draft18, 0)
+		if a, ok := another.ask(&bond.Join{}).(*bond.Refused); !ok || a.Code != moqt.RequestExcessiveLoad {
+			t.Errorf("a third bond gets %+v", a)
+		}
+		members[1].sess.Close()
+		synctest.Wait()
+		fourth := plug(t, r, moqt.Draft18, 4)
+		fourth.join(b)
+	})
+}
+
+// TestBondViolations breaks the text of the extension in each way. The member goes,
+// and nothing else happens.
+func TestBondViolations(t *testing.T) {
+	payload := random(1, 0, 8_000)
+	header := func(change func(*bond.Header)) []byte {
+		h := piece(1, 0, payload)
+		change(h)
+		return bond.AppendHeader(nil, h)
+	}
+	plain := header(func(*bond.Header) {})
+	chunk := func(head []byte, c bond.Chunk) []byte { return bond.AppendChunk(slices.Clone(head), &c) }
+	join := bond.AppendMessage(nil, &bond.Join{Member: 77})
+	for name, do := range map[string]func(m *bondMember){
+		"unknown flags": func(m *bondMember) {
+			b := slices.Clone(plain)
+			b[5] = 0x80
+			m.open(bond.ChunkType, b)
+		},
+		"a chunk beyond the end": func(m *bondMember) {
+			m.open(bond.ChunkType, chunk(plain, bond.Chunk{Offset: 7_999, Bytes: []byte("ab")}))
+		},
+		"an empty chunk": func(m *bondMember) { m.open(bond.ChunkType, chunk(plain, bond.Chunk{})) },
+		"an object above the cap": func(m *bondMember) {
+			m.open(bond.ChunkType, header(func(h *bond.Header) { h.Size = bond.MaxObject + 1 }))
+		},
+		"a header cut":       func(m *bondMember) { m.open(bond.ChunkType, plain[:4]).Close() },
+		"a chunk cut":        func(m *bondMember) { m.open(bond.ChunkType, append(slices.Clone(plain), 0, 0, 9, 1)).Close() },
+		"another size":       func(m *bondMember) { m.another(payload, func(h *bond.Header) { h.Size++ }) },
+		"another subgroup":   func(m *bondMember) { m.another(payload, func(h *bond.Header) { h.Subgroup++ }) },
+		"another priority":   func(m *bondMember) { m.another(payload, func(h *bond.Header) { h.Priority++ }) },
+		"other properties":   func(m *bondMember) { m.another(payload, func(h *bond.Header) { h.Properties = []byte{2, 5} }) },
+		"other bytes":        func(m *bondMember) { m.another(payload, nil) },
+		"a second bond":      func(m *bondMember) { m.open(bond.StreamType, join) },
+		"a bond stream ends": func(m *bondMember) { m.control.Close() },
+		"a bond stream is reset": func(m *bondMember) {
+			m.control.CancelWrite(moqt.StreamCancelled)
+		},
+		"a second join":        func(m *bondMember) { m.control.Write(join) },
+		"a message of no type": func(m *bondMember) { m.control.Write([]byte{0x01, 0, 0}) },
+		"an acknowledgement":   func(m *bondMember) { m.control.Write(bond.AppendMessage(nil, &bond.Ack{Ranges: []bond.Range{{}}})) },
+		"properties of no form": func(m *bondMember) {
+			h := piece(2, 0, payload)
+			h.Properties = []byte{3, 9}
+			m.whole(h, payload)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRelay(t, relay.Config{})
+				m, _ := newBond(t, r, moqt.Draft18, 3)
+				c := watch(t, r)
+				synctest.Wait()
+				m[0].send(piece(1, 0, payload), payload, cut(0, 4_000)...)
+				synctest.Wait()
+				do(m[2])
+				m[2].wantPutOut(t)
+				m[0].send(piece(1, 0, payload), payload, cut(4_000, 8_000)...)
+				b := random(1, 1, 20_000)
+				m[1].whole(piece(1, 1, b), b)
+				synctest.Wait()
+				c.wants(t, locations(1, 2)...)
+				if n := len(r.State().Bonds[0].Members); n != 2 {
+					t.Errorf("%d members are left", n)
+				}
+			})
+		})
+	}
+}
+
+// another sends a stream for an object that another member has begun, with a header
+// that was changed or else with other bytes.
+func (m *bondMember) another(payload []byte, change func(h *bond.Header)) {
+	m.t.Helper()
+	h := piece(1, 0, payload)
+	if change != nil {
+		change(h)
+	} else {
+		payload = make([]byte, len(payload))
+	}
+	m.send(h, payload, cut(0, 4_000)...)
+}
+
+// TestBondFirstMessages begins bond streams with what is no join.
+func TestBondFirstMessages(t *testing.T) {
+	for name, do := range map[string]func(m *bondMember){
+		"BOND_REFUSED": func(m *bondMember) { m.open(bond.StreamType, bond.AppendMessage(nil, &bond.Refused{})) },
+		"no message":   func(m *bondMember) { m.open(bond.StreamType, nil).Close() },
+		"half of one":  func(m *bondMember) { m.open(bond.StreamType, bond.AppendMessage(nil, &bond.Join{})[:7]).Close() },
+		"a short proof": func(m *bondMember) {
+			m.open(bond.StreamType, []byte{0xf0, 0x4d, 0x42, 0x50, 0x40, 0, 6, 1, 0, 0, 1, 7, 0})
+		},
+		"a chunk stream": func(m *bondMember) {
+			m.open(bond.ChunkType, bond.AppendHeader(nil, piece(1, 0, []byte("x"))))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRelay(t, relay.Config{})
+				m := plug(t, r, moqt.Draft18, 0)
+				do(m)
+				m.wantPutOut(t)
+				if n := len(r.State().Bonds); n != 0 {
+					t.Errorf("there are %d bonds", n)
+				}
+			})
+		})
+	}
+}
+
+// TestBondTwoTracksOneAlias publishes another track with the alias that the bond
+// has for the first.
+func TestBondTwoTracksOneAlias(t *testing.T) {
+	bonded(t, 2, func(t *testing.T, r *relay.Relay, m []*bondMember, b *bond.Joined) {
+		c := watch(t, r)
+		synctest.Wait()
+		bad := plugWith(t, r, m[0].sess.Version(), 2, plugOptions{other: true})
+		bad.join(b)
+		bad.sess.Publish(t.Context(), moqt.NS("live", "other").Track("video"), &transport.PublishOptions{Alias: bondAlias})
+		bad.wantPutOut(t)
+		payload := random(1, 0, 100)
+		m[1].whole(piece(1, 0, payload), payload)
+		synctest.Wait()
+		c.wants(t, locations(1, 1)...)
+	})
+}
+
+// TestBondContradictsStream sends in chunks what contradicts an object that came
+// whole: the member that sent them goes.
+func TestBondContradictsStream(t *testing.T) {
+	for _, chunksFirst := range []bool{false, true} {
+		bonded(t, 2, func(t *testing.T, r *relay.Relay, m []*bondMember, b *bond.Joined) {
+			c := watch(t, r)
+			synctest.Wait()
+			payload := random(1, 0, 8_000)
+			wrong := slices.Clone(payload)
+			wrong[4_000]++
+			good, bad := m[0], m[1]
+			if chunksFirst {
+				good, bad = bad, good
+				good.whole(piece(1, 0, payload), payload)
+				synctest.Wait()
+				bad.ordinary(t, 1, wrong)
+			} else {
+				good.ordinary(t, 1, payload)
+				synctest.Wait()
+				bad.whole(piece(1, 0, payload), wrong)
+			}
+			bad.wantPutOut(t)
+			next := random(2, 0, 100)
+			good.whole(piece(2, 0, next), next)
+			synctest.Wait()
+			c.wants(t, moqt.Location{Group: 1}, moqt.Location{Group: 2})
+		})
+	}
+}
+
+// TestBondHalfObjects sends very many objects of which the other half never comes.
+// What is held stays below the bound, and the track, and the bond of another, go on.
+func TestBondHalfObjects(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const most = 1 << 20
+		r := newRelay(t, relay.Config{Bonds: bonds.Config{MaxHeld: most, MaxHeldAll: 3 * most / 2}})
+		m, _ := newBond(t, r, moqt.Draft18, 2)
+		other := plugWith(t, r, moqt.Draft18, 0, plugOptions{other: true})
+		other.found()
+		name := moqt.NS("live", "other").Track("video")
+		if _, err := other.sess.Publish(t.Context(), name, &transport.PublishOptions{Alias: bondAlias + 1}); err != nil {
+			t.Fatal(err)
+		}
+		tr, err := connect(t, r, nil).Subscribe(t.Context(), name, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer tr.Close()
+		theirs, c := collect(tr), watch(t, r)
+		synctest.Wait()
+		half := make([]byte, 1024)
+		const n, per = 100_000, 1000
+		for i := range uint64(n) {
+			h := &bond.Header{Object: bond.Object{Alias: bondAlias, Group: 1, Object: 1000 + i}, Subgroup: i % 3, Previous: 1, Size: 2048}
+			m[1].mu.Lock()
+			seq := m[1].sequence
+			m[1].sequence++
+			m[1].mu.Unlock()
+			b := bond.AppendChunk(bond.AppendHeader(nil, h), &bond.Chunk{Sequence: seq, Bytes: half})
+			m[1].open(bond.ChunkType, b).Close()
+			if i%per != 0 {
+				continue
+			}
+			synctest.Wait()
+			var held int64
+			for _, s := range r.State().Bonds {
+				held += s.Held
+			}
+			if held > most {
+				t.Fatalf("%d bytes are held", held)
+			}
+			at := i / per
+			payload := random(1, at, 6_000)
+			m[0].whole(piece(1, at, payload), payload)
+			h = piece(1, at, payload)
+			h.Alias = bondAlias + 1
+			other.whole(h, payload)
+			time.Sleep(33 * time.Millisecond)
+		}
+		synctest.Wait()
+		c.wants(t, locations(1, n/per)...)
+		theirs.wants(t, locations(1, n/per)...)
+		time.Sleep(5 * time.Second)
+		for _, s := range r.State().Bonds {
+			if s.Held != 0 {
+				t.Errorf("%d bytes are held at the end", s.Held)
+			}
+		}
+	})
+}
+
+// TestBondOfImpostor has a bond publish something else under a name that is in use,
+// and a twin of it that sends the same.
+func TestBondOfImpostor(t *testing.T) {
+	for _, twin := range []bool{false, true} {
+		t.Run(fmt.Sprint("twin ", twin), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRelay(t, relay.Config{})
+				p := publish(t, connect(t, r, nil), track)
+				p.content = func(group, id uint64) []byte { return random(group, id, 500) }
+				synctest.Wait()
+				c := watch(t, r)
+				synctest.Wait()
+				p.write(1, 0)
+				synctest.Wait()
+				m, _ := newBond(t, r, moqt.Draft18, 2)
+				synctest.Wait()
+				for i := range uint64(6) {
+					p.write(1, 1+i)
+					synctest.Wait()
+					payload := random(1, 1+i, 500)
+					if !twin {
+						payload[7]++
+					}
+					h := piece(1, 1+i, payload)
+					h.Begins = i == 0
+					m[i%2].whole(h, payload)
+					time.Sleep(100 * time.Millisecond)
+				}
+				c.wants(t, locations(1, 7)...)
+				if s := r.State().Tracks; s[0].Sources != map[bool]int{true: 3, false: 1}[twin] {
+					t.Errorf("the track has %d sources", s[0].Sources)
+				}
+				if !twin {
+					return
+				}
+				p.end() // the bond goes on alone
+				time.Sleep(time.Second)
+				payload := random(2, 0, 500)
+				m[0].whole(piece(2, 0, payload), payload)
+				synctest.Wait()
+				c.wants(t, append(locations(1, 7), moqt.Location{Group: 2})...)
+			})
+		})
+	}
+}
+
+// TestWithoutBonds has a relay whose sessions do not offer the extension.
+func TestWithoutBonds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRelay(t, relay.Config{})
+		client, server := transporttest.Pipe(t, nil)
+		go func() {
+			if s, err := transport.NewSession(t.Context(), server, nil); err == nil {
+				r.ServeSession(t.Context(), s)
+			}
+		}()
+		s, err := transport.NewSession(t.Context(), client, &transport.Config{Extensions: []transport.Extension{{
+			Option: bond.OfferOption(), Agree: bond.Offered, Streams: []uint64{bond.StreamType},
+		}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		if s.Agreed(bond.Option) {
+			t.Error("the extension is agreed on")
+		}
+		p := publish(t, s, track)
+		c := watch(t, r)
+		synctest.Wait()
+		p.content = func(group, id uint64) []byte { return random(group, id, 500) }
+		p.write(1, 0)
+		synctest.Wait()
+		c.wants(t, locations(1, 1)...)
+		st, err := s.OpenExtensionStream(t.Context(), bond.StreamType)
+		if err != nil {
+			t.Fatal(err)
+		}
+		st.Write(bond.AppendMessage(nil, &bond.Join{}))
+		<-s.Context().Done()
+		if err := context.Cause(s.Context()); !errors.Is(err, &transport.SessionError{Code: moqt.SessionProtocolViolation, Remote: true}) {
+			t.Errorf("a bond stream that was not agreed on: %v", err)
+		}
+	})
+}
