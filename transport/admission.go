@@ -70,6 +70,7 @@ type door struct {
 
 	mu        sync.Mutex // guards what follows
 	addresses map[netip.Prefix]*rate.Limiter
+	swept     time.Time // when room was made last
 }
 
 func newDoor(a Admission) *door {
@@ -138,12 +139,16 @@ func (d *door) limiter(addr net.Addr) *rate.Limiter {
 }
 
 // roomLocked makes room for an address, in place of those that have all of their
-// share, and reports whether there is some.
+// share, once a second, and reports whether there is some.
 func (d *door) roomLocked() bool {
 	if len(d.addresses) < maxCounted {
 		return true
 	}
 	now := time.Now()
+	if now.Sub(d.swept) < time.Second {
+		return false
+	}
+	d.swept = now
 	for key, l := range d.addresses {
 		if l.TokensAt(now) >= float64(l.Burst()) {
 			delete(d.addresses, key)
