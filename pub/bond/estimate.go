@@ -99,11 +99,12 @@ func (e *estimate) timeFor(n int64, now time.Time) time.Duration {
 }
 
 // backlog returns how long what was given to the connection takes to leave: by
-// what was booked, or by what is on its way beyond what a round trip holds.
+// what was booked, though no longer than what is unacknowledged would take if
+// nothing of it had left; or by what is on its way beyond what a round trip holds.
 func (e *estimate) backlog(now time.Time) time.Duration {
 	rate := e.bytesPerSecond(now)
-	over := float64(e.inFlight) - rate*(e.figures.MinRTT+ackDelay).Seconds()
-	return max(0, e.free.Sub(now), time.Duration(over/rate*float64(time.Second)))
+	all := time.Duration(float64(e.inFlight) / rate * float64(time.Second))
+	return max(0, min(e.free.Sub(now), all), all-e.figures.MinRTT-ackDelay)
 }
 
 // eta returns how long n bytes that were given to the connection now would take

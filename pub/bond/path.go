@@ -60,6 +60,7 @@ type flight struct {
 	sent     time.Time
 	due      time.Time // when its acknowledgement is late
 	copied   bool      // it was given to another path since
+	probe    bool      // it was sent to see whether the path works
 }
 
 const (
@@ -67,10 +68,21 @@ const (
 	regain    = 500 * time.Millisecond // after which the share doubles
 	minStall  = 60 * time.Millisecond  // a path is never suspected sooner
 	probeGap  = 200 * time.Millisecond // between probes of a path that is not used
+	maxProbes = 4                      // on their way over one connection
 	minLate   = 20 * time.Millisecond  // a chunk is never late by less
 	settled   = 4                      // deviations that are nothing unusual
 	firstTime = 250 * time.Millisecond // what an unknown path may take
 )
+
+// probes returns how many are on their way.
+func (m *member) probes() (n int) {
+	for _, f := range m.flights {
+		if f.probe {
+			n++
+		}
+	}
+	return n
+}
 
 // stall is how long m may be silent while something is on its way.
 func (m *member) stall(longest time.Duration) time.Duration {

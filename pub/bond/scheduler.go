@@ -399,14 +399,16 @@ func sooner(a, b *unit) bool {
 // probe returns a copy of something that is on its way elsewhere, from time to
 // time, so that a path which is not used can show that it works.
 func (s *Scheduler) probe(m *member, now time.Time) (Assignment, bool) {
-	if now.Sub(m.path.probed) < probeGap || m.inFlight > 0 && m.path.state != Fresh {
+	if now.Sub(m.path.probed) < probeGap || m.probes() >= maxProbes {
 		return Assignment{}, false
 	}
 	for _, u := range slices.Backward(s.queue) {
 		if u.begun || len(s.paths) == 1 {
 			m.path.probed = now
 			n := min(minChunk, u.Size)
-			return s.give(m, u, span{0, n}, &s.stats.Copied, now), true
+			a := s.give(m, u, span{0, n}, &s.stats.Copied, now)
+			m.flights[len(m.flights)-1].probe = true
+			return a, true
 		}
 	}
 	return Assignment{}, false
@@ -463,11 +465,25 @@ func (s *Scheduler) Lost(id, sequence uint64) {
 	})
 }
 
-// Unheard reports whether something of o was sent on connection id and has
-// neither been acknowledged nor lost.
-func (s *Scheduler) Unheard(id uint64, o bond.Object) bool {
+// Abandon reports whether what was sent of o on connection id is to be taken back,
+// and if so forgets it: it is on its way over a path that is not to be relied on,
+// and is no probe.
+func (s *Scheduler) Abandon(id uint64, o bond.Object) bool {
 	m := s.members[id]
-	return m != nil && slices.ContainsFunc(m.flights, func(f *flight) bool { return f.unit.Object == o })
+	if m == nil || m.path.state != Suspect {
+		return false
+	}
+	of := func(f *flight) bool { return f.unit.Object == o }
+	if !slices.ContainsFunc(m.flights, of) || slices.ContainsFunc(m.flights, func(f *flight) bool { return of(f) && f.probe }) {
+		return false
+	}
+	m.flights = slices.DeleteFunc(m.flights, func(f *flight) bool {
+		if of(f) {
+			m.lost(f.span.size())
+		}
+		return of(f)
+	})
+	return true
 }
 
 // Sent returns the sequence of the next chunk of connection id: those below have

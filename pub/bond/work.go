@@ -15,6 +15,7 @@ type chunkStream struct {
 	st      transport.SendStream // nil until it is open
 	closed  bool                 // its last chunk was given out
 	stopped bool                 // nothing is to go on it any more
+	writing bool                 // a chunk is being written
 }
 
 // ending is a stream that nothing more goes on.
@@ -31,12 +32,25 @@ func (e ending) end() {
 	}
 }
 
-// stopLocked ends the stream of an object that nobody waits for any more.
+// stopLocked ends the stream of an object that nobody waits for any more. What was
+// written of it may arrive where the path works, and shows that it does; where that
+// is in doubt, it would only be in the way later.
 func (b *Bond) stopLocked(c *connection, cs *chunkStream, id bond.Object) {
 	cs.stopped = true
-	unheard := b.sched.Unheard(c.id, id)
-	if cs.st != nil && (unheard || !cs.closed) {
-		b.ending = append(b.ending, ending{cs.st, unheard})
+	switch {
+	case cs.st == nil: // whoever opens it finds out
+	case b.sched.Abandon(c.id, id):
+		b.ending = append(b.ending, ending{cs.st, true})
+	default:
+		b.finishLocked(cs)
+	}
+}
+
+// finishLocked closes a stream that nothing more goes on, unless its writer will.
+func (b *Bond) finishLocked(cs *chunkStream) {
+	if cs.stopped && !cs.closed && !cs.writing {
+		cs.closed = true
+		b.ending = append(b.ending, ending{cs.st, false})
 	}
 }
 
@@ -46,12 +60,18 @@ func (b *Bond) stopLocked(c *connection, cs *chunkStream, id bond.Object) {
 func (c *connection) work(ctx context.Context) error {
 	b := c.b
 	var buf []byte
+	var written *chunkStream // by the last round
 	again := time.NewTimer(0)
 	defer again.Stop()
 	for ctx.Err() == nil {
 		stats := c.sess.Stats()
 		b.mu.Lock()
 		now := time.Now()
+		if written != nil {
+			written.writing = false
+			b.finishLocked(written)
+			written = nil
+		}
 		b.sched.Observe(c.id, figuresOf(stats))
 		a, ok := b.sched.Pick(c.id, now)
 		b.settleLocked(now)
@@ -78,7 +98,8 @@ func (c *connection) work(ctx context.Context) error {
 			cs = &chunkStream{}
 			c.open[a.Object] = cs
 		}
-		cs.closed = a.Last
+		cs.closed, cs.writing = a.Last, true
+		written = cs
 		b.unlock()
 		buf = buf[:0]
 		if first {
