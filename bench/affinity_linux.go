@@ -27,8 +27,9 @@ func cores() (server, load int, ok bool) {
 }
 
 // startOn calls start, which starts a process, while the calling thread is on
-// core. The process has inherited that before its first instruction, so the Go
-// runtime in it takes the machine for one with a single core.
+// core and in real time. The process has inherited that before its first
+// instruction, so the Go runtime in it takes the machine for one with a single
+// core, and what else runs there stands back whenever the process wants to run.
 func startOn(core int, start func() error) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -41,7 +42,21 @@ func startOn(core int, start func() error) error {
 		return err
 	}
 	defer unix.SchedSetaffinity(0, &before)
+	defer inRealTime()()
 	return start()
+}
+
+// inRealTime has the calling thread run before all that do not run in real time,
+// until restore is called. Only root may do so; for others it does nothing.
+func inRealTime() (restore func()) {
+	before, err := unix.SchedGetAttr(0, 0)
+	if err != nil {
+		return func() {}
+	}
+	if unix.SchedSetAttr(0, &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_RR, Priority: 1}, 0) != nil {
+		return func() {}
+	}
+	return func() { unix.SchedSetAttr(0, before, 0) }
 }
 
 // ownSession makes a process the first of a session, and so of an autogroup,

@@ -16,13 +16,14 @@ import (
 // isolated is set in the environment of a process that has its core.
 const isolated = "MOQ_BENCH_ISOLATED"
 
-// Isolate runs this program once more, with the same arguments, on a core and
-// in a scheduling group of its own, and returns what became of that: done is
+// Isolate runs this program once more, with the same arguments, on a core of its
+// own, before all others if it may, and returns what became of that: done is
 // true then, and there is nothing left to do. In the process so started, and
 // where cores cannot be given out, done is false.
 //
-// A nice value alone does nothing against processes of other sessions: Linux
-// shares the processor between sessions first.
+// A nice value is not enough: a program that wakes up waits for what runs until
+// its slice of some milliseconds is over, at any nice value, and all delays that
+// are measured here are shorter.
 func Isolate(ctx context.Context) (done bool, err error) {
 	_, load, ok := cores()
 	if !ok || os.Getenv(isolated) != "" {
@@ -65,8 +66,6 @@ func launch(cmd *exec.Cmd, core int, within func(start func() error) error) erro
 	if err := startOn(core, start); err != nil {
 		return fmt.Errorf("start %s: %w", filepath.Base(cmd.Path), err)
 	}
-	// Only root may do so; without it, others take their share.
-	os.WriteFile(fmt.Sprintf("/proc/%d/autogroup", cmd.Process.Pid), []byte("-20"), 0)
 	return nil
 }
 
