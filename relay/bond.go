@@ -24,15 +24,8 @@ func (r *Relay) Extensions() []transport.Extension {
 type bonding struct {
 	bond atomic.Pointer[bonds.Bond] // nil before it is a member
 
-	mu      sync.Mutex          // orders joining and publishing, and guards what follows
-	sources map[*source]filling // Established ones, whether it is a member or not
-}
-
-// filling tells whether the head of the group that a source has joined in is being
-// fetched.
-type filling struct {
-	on    bool
-	group uint64
+	mu      sync.Mutex           // orders joining and publishing, and guards what follows
+	sources map[*source]struct{} // Established ones, whether it is a member or not
 }
 
 // joined is called when a session has become a member of a bond: what it publishes
@@ -52,33 +45,31 @@ func (r *Relay) joined(sess *transport.Session, b *bonds.Bond) {
 	p.bonding.mu.Lock()
 	defer p.bonding.mu.Unlock()
 	p.bonding.bond.Store(b)
-	for s, f := range p.bonding.sources {
-		p.bindLocked(s, f)
+	for s := range p.bonding.sources {
+		p.bindLocked(s)
 	}
 }
 
 // publishes takes note of a source of p that is Established. Where p is a member,
 // so is its track's a track of the bond.
-func (p *peer) publishes(s *source, rd *transport.TrackReader, fetching bool) {
-	largest, _ := rd.Largest()
-	f := filling{fetching, largest.Group}
+func (p *peer) publishes(s *source) {
 	p.bonding.mu.Lock()
 	defer p.bonding.mu.Unlock()
 	if p.bonding.sources == nil {
-		p.bonding.sources = make(map[*source]filling)
+		p.bonding.sources = make(map[*source]struct{})
 	}
-	p.bonding.sources[s] = f
-	p.bindLocked(s, f)
+	p.bonding.sources[s] = struct{}{}
+	p.bindLocked(s)
 }
 
-func (p *peer) bindLocked(s *source, f filling) {
+func (p *peer) bindLocked(s *source) {
 	pub := p.r.bonds.Publish(p.sess, s.reader().Alias(), s.t, func() bonds.Track { return newBonded(s.t) })
 	if pub == nil {
 		return
 	}
 	p.bonding.bond.Store(pub.Bond())
 	s.bonded.Store(pub)
-	pub.Track().(*bonded).add(s, f)
+	pub.Track().(*bonded).add(s)
 }
 
 // withdraws takes note of the end of a source.
@@ -101,15 +92,16 @@ func (p *peer) bondedWith(o *peer) bool {
 	return b != nil && b == o.bondOf()
 }
 
-// hasMember reports whether another connection of the publisher of s is a source
-// of the track.
-func (t *track) hasMember(s *source) bool {
+// leads reports whether s is the one connection of its publisher that heads of
+// groups are fetched from: the oldest that is, or is about to be, a source of the
+// track.
+func (t *track) leads(s *source) bool {
 	for _, o := range t.others(s) {
-		if o.reader() != nil && o.p.bondedWith(s.p) {
-			return true
+		if o.p.bondedWith(s.p) && o.p.id < s.p.id {
+			return false
 		}
 	}
-	return false
+	return true
 }
 
 // vouchedFor reports whether another connection of the publisher of s has shown
@@ -173,7 +165,6 @@ func (s *source) whole(o *moqt.Object, prev uint64, had bool) {
 // source began.
 func (s *source) headFilled() {
 	if pub := s.bonded.Load(); pub != nil {
-		pub.Track().(*bonded).filled(s)
 		pub.Ready()
 	}
 }

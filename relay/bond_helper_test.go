@@ -37,6 +37,8 @@ type bondMember struct {
 	sequence   uint64
 	subscribed int
 	fetched    int
+	largest    uint64 // object of group 1, if not 0
+	fetchWait  time.Duration
 }
 
 // plug opens a session with r that offers bonds, in draft v, and publishes track on
@@ -115,16 +117,37 @@ func (m *bondMember) serve() {
 		switch req := req.(type) {
 		case *transport.SubscribeRequest:
 			m.subscribed++
-			if w, err := req.Accept(&transport.PublishOptions{Alias: bondAlias}); err == nil {
+			o := &transport.PublishOptions{Alias: bondAlias}
+			if at := m.largest; at > 0 {
+				o.Largest = func() (moqt.Location, bool) { return moqt.Location{Group: 1, Object: at}, true }
+			}
+			if w, err := req.Accept(o); err == nil {
 				m.writers = append(m.writers, w)
 			}
 		case *transport.FetchRequest:
 			m.fetched++
-			req.Reject(moqt.RequestNotSupported, "no")
+			if m.largest == 0 {
+				req.Reject(moqt.RequestNotSupported, "no")
+				break
+			}
+			go m.answerFetch(req, m.largest, m.fetchWait)
 		default:
 			req.Reject(moqt.RequestNotSupported, "no")
 		}
 		m.mu.Unlock()
+	}
+}
+
+// answerFetch sends all of group 1, a while later.
+func (m *bondMember) answerFetch(req *transport.FetchRequest, largest uint64, wait time.Duration) {
+	time.Sleep(wait)
+	w, err := req.Accept(transport.FetchInfo{End: req.Range.End})
+	if err != nil {
+		return
+	}
+	defer w.Close()
+	for i := range largest + 1 {
+		w.WriteObject(moqt.Object{Location: moqt.Location{Group: 1, Object: i}, Priority: moqt.DefaultPriority, Payload: random(1, i, 700)})
 	}
 }
 

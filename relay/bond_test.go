@@ -394,3 +394,44 @@ func TestBondAcknowledges(t *testing.T) {
 		}
 	})
 }
+
+// TestBondHead has the head of the running group fetched from one member, while
+// objects come in chunks: they wait, and the next viewer has the group in one piece.
+func TestBondHead(t *testing.T) {
+	bonded(t, 3, func(t *testing.T, r *relay.Relay, m []*bondMember, _ *bond.Joined) {
+		for _, m := range m {
+			m.mu.Lock()
+			m.largest, m.fetchWait = 4, 500*time.Millisecond
+			m.mu.Unlock()
+		}
+		watch(t, r)
+		synctest.Wait()
+		for i := range uint64(3) {
+			b := random(1, 5+i, 6_000)
+			h := piece(1, 5+i, b)
+			h.Begins = i == 0
+			m[i].whole(h, b)
+		}
+		time.Sleep(time.Second)
+		tr, f, err := connect(t, r, nil).Join(t.Context(), track, 0, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer tr.Close()
+		defer f.Close()
+		for i := range uint64(8) {
+			if o, err := f.ReadObject(t.Context()); err != nil || o.Location != (moqt.Location{Group: 1, Object: i}) || !bytes.Equal(o.Payload, random(1, i, len(o.Payload))) {
+				t.Fatalf("object %d of the group: %v, %v", i, o.Location, err)
+			}
+		}
+		fetched := 0
+		for _, m := range m {
+			m.mu.Lock()
+			fetched += m.fetched
+			m.mu.Unlock()
+		}
+		if fetched != 1 {
+			t.Errorf("%d fetches were sent to the members, want 1", fetched)
+		}
+	})
+}

@@ -20,19 +20,19 @@ type bonded struct {
 
 	mu      sync.Mutex // guards what follows
 	feed    *cache.Source
-	sources map[*source]filling // subscriptions of members
-	trusted bool                // one of them is, or was
+	sources map[*source]struct{} // subscriptions of members
+	trusted bool                 // one of them is, or was
 	refused bool
 	closed  bool
 }
 
 func newBonded(t *track) *bonded {
-	return &bonded{t: t, since: time.Now(), sources: make(map[*source]filling)}
+	return &bonded{t: t, since: time.Now(), sources: make(map[*source]struct{})}
 }
 
-func (b *bonded) add(s *source, f filling) {
+func (b *bonded) add(s *source) {
 	b.mu.Lock()
-	b.sources[s] = f
+	b.sources[s] = struct{}{}
 	trusted := b.trusted || s.trusted.Load()
 	b.trusted = trusted
 	b.mu.Unlock()
@@ -47,14 +47,6 @@ func (b *bonded) remove(s *source) {
 	delete(b.sources, s)
 }
 
-func (b *bonded) filled(s *source) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if _, ok := b.sources[s]; ok {
-		b.sources[s] = filling{}
-	}
-}
-
 // headWait bounds how long an object in chunks waits for the head of its group. It
 // is less than such an object is held.
 const headWait = 1500 * time.Millisecond
@@ -63,8 +55,8 @@ const headWait = 1500 * time.Millisecond
 func (b *bonded) Open(h *bond.Header) (bond.SubgroupWriter, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for s, f := range b.sources {
-		if f.on && f.group == h.Group && time.Since(s.since) < headWait {
+	for s := range b.sources {
+		if s.holdsBack(h.Group, headWait) {
 			return nil, bond.ErrNotYet // the head of the group goes first
 		}
 	}

@@ -16,6 +16,7 @@ import (
 // and whoever comes next gets it from there.
 type head struct {
 	s     *source
+	began time.Time
 	known chan struct{} // closed when the next two are set, or over was called
 	group uint64
 	open  func(context.Context) (*transport.FetchReader, error)
@@ -27,7 +28,7 @@ type head struct {
 // expect says that the source is about to fetch a head. What it brings of that
 // group meanwhile waits; set or over must follow.
 func (s *source) expect() *head {
-	h := &head{s: s, known: make(chan struct{}), done: make(chan struct{})}
+	h := &head{s: s, began: time.Now(), known: make(chan struct{}), done: make(chan struct{})}
 	s.mu.Lock()
 	s.expected = h
 	s.mu.Unlock()
@@ -74,17 +75,23 @@ func (h *head) over() {
 	})
 }
 
-// filling reports whether a head is on its way.
-func (s *source) filling() bool {
+// holdsBack reports whether the head of a group is on its way, and has been for no
+// more than a time.
+func (s *source) holdsBack(group uint64, most time.Duration) bool {
 	s.mu.Lock()
 	h := s.expected
 	s.mu.Unlock()
-	if h == nil {
+	if h == nil || time.Since(h.began) >= most {
 		return false
 	}
 	select {
 	case <-h.done:
 		return false
+	default:
+	}
+	select {
+	case <-h.known:
+		return h.group == group
 	default:
 		return true
 	}

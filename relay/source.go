@@ -90,10 +90,10 @@ func (s *source) subscribe() {
 	var rd *transport.TrackReader
 	var fetch *transport.FetchReader
 	var err error
-	if s.t.hasMember(s) { // the head of the group comes from there
-		rd, err = s.p.sess.Subscribe(ctx, s.t.name, o)
-	} else {
+	if s.t.leads(s) {
 		rd, fetch, err = s.p.sess.Join(ctx, s.t.name, 0, o)
+	} else {
+		rd, err = s.p.sess.Subscribe(ctx, s.t.name, o)
 	}
 	cancel()
 	if err != nil {
@@ -131,7 +131,7 @@ func (s *source) run(rd *transport.TrackReader) {
 		return
 	}
 	s.last.Store(time.Now().UnixNano())
-	s.p.publishes(s, rd, s.filling())
+	s.p.publishes(s)
 	defer s.p.withdraws(s)
 	s.t.established(s, rd)
 	if value, ok := s.t.takeWanted(); ok { // it offered the track, or was asked for it before
@@ -492,7 +492,7 @@ func (p *peer) servePublish(req *transport.PublishRequest) {
 		defer p.r.cfg.Origins.Unregister(req.Track.Namespace)
 	}
 	ctx, cancel := context.WithCancel(rd.Context())
-	if wanted && !t.hasMember(s) {
+	if wanted && t.leads(s) {
 		largest, some := rd.Largest()
 		s.setFetch(s.expect(), largest, some)
 	}
@@ -545,7 +545,7 @@ func (s *source) steer(ctx context.Context, rd *transport.TrackReader, forward b
 // that is wanted comes the head of its group.
 func (s *source) setForward(ctx context.Context, rd *transport.TrackReader, forward bool) error {
 	u := transport.SubscribeUpdate{Forward: &forward}
-	if !forward {
+	if !forward || !s.t.leads(s) {
 		return rd.Update(ctx, u)
 	}
 	h := s.expect()
