@@ -6,5 +6,5 @@
 // Locks, in the order in which they may be held together:
 //
 //	member.mu → Assembler → Bond.mu | the Track's own
-//	Registry.mu → Bond.mu
+//	Registry.mu (alone)
 package bonds

@@ -172,13 +172,11 @@ func (r *Registry) relieve(now time.Time) {
 	for r.budget.Held() > r.cfg.MaxHeldAll {
 		var largest *Bond
 		var most int64
-		r.mu.Lock()
-		for _, b := range r.bonds {
+		for _, b := range r.list() {
 			if n := b.asm.Held(); n > most {
 				largest, most = b, n
 			}
 		}
-		r.mu.Unlock()
 		if largest == nil || !largest.asm.Shed(now) {
 			return
 		}
