@@ -332,8 +332,9 @@ func TestBondHalfObjects(t *testing.T) {
 		theirs, c := collect(tr), watch(t, r)
 		synctest.Wait()
 		half := make([]byte, 1024)
-		const n, per = 100_000, 1000
-		for i := range uint64(n) {
+		const per = 1000
+		n := uint64(transporttest.Flood(100_000))
+		for i := range n {
 			h := &bond.Header{Object: bond.Object{Alias: bondAlias, Group: 1, Object: 1000 + i}, Subgroup: i % 3, Previous: 1, Size: 2048}
 			m[1].mu.Lock()
 			seq := m[1].sequence

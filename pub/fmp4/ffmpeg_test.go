@@ -2,6 +2,7 @@ package fmp4
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -41,7 +42,7 @@ func TestFFmpeg(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := t.TempDir()
 			src := filepath.Join(dir, "in.mp4")
-			args := "-v error -y -f lavfi -i testsrc2=s=192x108:r=30 -f lavfi -i sine=r=48000 -t 1.5 " + tt.args + " " + src
+			args := "-v error -y -f lavfi -i testsrc2=s=192x108:r=30 -f lavfi -i sine=r=48000 -t 1 " + tt.args + " " + src
 			cmd := strings.Fields(args)
 			if strings.Contains(args, "libsvtav1") || strings.Contains(args, "libx265") {
 				t.Setenv("SVT_LOG", "0") // it writes to stderr whatever -v says
@@ -64,6 +65,7 @@ func TestFFmpeg(t *testing.T) {
 				t.Errorf("chunks untouched = %v, want %v", untouched, tt.untouched)
 			}
 			var headers [][]byte
+			want := packets(t, src)
 			for i, tr := range in.Tracks {
 				if !strings.HasPrefix(tr.Codec, codecs[i]) {
 					t.Errorf("codec = %s, want %s", tr.Codec, codecs[i])
@@ -74,7 +76,7 @@ func TestFFmpeg(t *testing.T) {
 				headers = append(headers, tr.Header)
 				out := filepath.Join(dir, strconv.Itoa(i)+".mp4")
 				write(t, out, file(tr, chunks))
-				samePackets(t, out, 0, src, i)
+				samePackets(t, fmt.Sprintf("track %d alone", i), packets(t, out)[0], want[i])
 			}
 			merged, _, err := MergeHeaders(headers)
 			if err != nil {
@@ -85,8 +87,9 @@ func TestFFmpeg(t *testing.T) {
 			}
 			out := filepath.Join(dir, "merged.mp4")
 			write(t, out, merged)
+			got := packets(t, out)
 			for i := range in.Tracks {
-				samePackets(t, out, i, src, i)
+				samePackets(t, fmt.Sprintf("track %d, merged", i), got[i], want[i])
 			}
 		})
 	}
@@ -96,10 +99,11 @@ func TestGStreamer(t *testing.T) {
 	need(t, "ffprobe")
 	src := filepath.Join("testdata", "gstreamer.mp4")
 	in, chunks := mustRead(t, fixture(t, "gstreamer.mp4"))
+	want := packets(t, src)
 	for i, tr := range in.Tracks {
 		out := filepath.Join(t.TempDir(), "out.mp4")
 		write(t, out, file(tr, chunks))
-		samePackets(t, out, 0, src, i)
+		samePackets(t, fmt.Sprintf("track %d", i), packets(t, out)[0], want[i])
 	}
 }
 
@@ -134,7 +138,7 @@ func TestLoopedFile(t *testing.T) {
 			}
 			out := filepath.Join(dir, "out.mp4")
 			write(t, out, file(in.Tracks[0], chunks))
-			list := packets(t, out, 0)
+			list := packets(t, out)[0]
 			if len(list) != 90 {
 				t.Errorf("%d frames, want 90", len(list))
 			}
@@ -150,23 +154,34 @@ func write(t *testing.T, name string, data []byte) {
 	}
 }
 
-func packets(t *testing.T, name string, stream int) []string {
+// packets returns the packets of a file by stream: times, flags and a hash of the
+// bytes of each.
+func packets(t *testing.T, name string) map[int][]string {
 	t.Helper()
-	out := output(t, "ffprobe", "-v", "error", "-select_streams", strconv.Itoa(stream), "-show_packets",
-		"-show_data_hash", "md5", "-show_entries", "packet=pts_time,dts_time,size,flags,data_hash", "-of", "csv=p=0", name)
-	return strings.Fields(out)
+	out := output(t, "ffprobe", "-v", "error", "-show_packets", "-show_data_hash", "md5",
+		"-show_entries", "packet=stream_index,pts_time,dts_time,size,flags,data_hash", "-of", "csv=p=0", name)
+	list := make(map[int][]string)
+	for _, line := range strings.Fields(out) {
+		index, packet, _ := strings.Cut(line, ",")
+		stream, err := strconv.Atoi(index)
+		if err != nil {
+			t.Fatalf("ffprobe of %s: %q", name, line)
+		}
+		list[stream] = append(list[stream], packet)
+	}
+	return list
 }
 
-func samePackets(t *testing.T, got string, i int, want string, j int) {
+// samePackets compares streams of two files; what names the first.
+func samePackets(t *testing.T, what string, got, want []string) {
 	t.Helper()
-	g, w := packets(t, got, i), packets(t, want, j)
-	if len(g) != len(w) || len(g) == 0 {
-		t.Errorf("%s stream %d: %d packets, want %d", filepath.Base(got), i, len(g), len(w))
+	if len(got) != len(want) || len(got) == 0 {
+		t.Errorf("%s: %d packets, want %d", what, len(got), len(want))
 		return
 	}
-	for n := range g {
-		if g[n] != w[n] {
-			t.Errorf("%s stream %d: packet %d = %s, want %s", filepath.Base(got), i, n, g[n], w[n])
+	for n := range got {
+		if got[n] != want[n] {
+			t.Errorf("%s: packet %d = %s, want %s", what, n, got[n], want[n])
 			return
 		}
 	}

@@ -60,7 +60,7 @@ func TestFetchWalks(t *testing.T) {
 		func(o *FetchObject) { o.Group++; o.Object = 1; o.Gap = GapNonExistent },
 		func(o *FetchObject) { o.Object++; o.Properties = moqt.Properties{{Type: 2, Value: 3}} },
 	}
-	walk := func(p *Profile, choice [4]int, order moqt.GroupOrder) *fetchStream {
+	walk := func(p *Profile, choice [3]int, order moqt.GroupOrder) *fetchStream {
 		s := &fetchStream{order: order, header: FetchHeader{RequestID: 2}}
 		last := FetchObject{Location: moqt.Location{Group: 40, Object: 7}, Priority: 10}
 		for _, c := range choice {
@@ -80,8 +80,8 @@ func TestFetchWalks(t *testing.T) {
 		return s
 	}
 	n := len(steps)
-	for i := range n * n * n * n {
-		choice := [4]int{i % n, i / n % n, i / n / n % n, i / n / n / n}
+	for i := range n * n * n {
+		choice := [3]int{i % n, i / n % n, i / n / n}
 		for _, order := range []moqt.GroupOrder{moqt.Ascending, moqt.Descending} {
 			for _, gapLength := range []bool{false, true} {
 				for _, p := range []*Profile{&draft16, &draft18} {
