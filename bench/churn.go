@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"sync"
 	"time"
 
@@ -12,21 +13,16 @@ import (
 )
 
 // ChurnConfig is tracks that begin and end and subscribers that come and go, at
-// random, with publishers that die at times.
+// random, with some of both that die.
 type ChurnConfig struct {
 	Relay    Relay // with the bytes of its cache
 	Tracks   int   // at once
 	Rate     int64 // bytes a second that all of them publish
 	Duration time.Duration
-	Mark     time.Duration // when the first of two samples is taken
-	Kill     float64       // share of the publishers that die without a word
+	Mark     time.Duration // when the relay is to have its size
+	Every    time.Duration // between two samples
+	Kill     float64       // share of publishers and subscribers that die without a word
 	Drain    time.Duration // the longest to wait at the end until the relay is as it was
-}
-
-// Sample is how large a relay is.
-type Sample struct {
-	RSS, Heap, Cache float64 // bytes: resident, live after a collection, of the cache
-	Goroutines, FDs  float64
 }
 
 // ChurnResult is how large the relay was before, at the mark, at the end, and
@@ -54,8 +50,8 @@ func (r *ChurnResult) Print(w io.Writer) {
 		Metric{r.Drained.Goroutines - r.Before.Goroutines, "goroutines-left"}, Metric{r.Drained.FDs - r.Before.FDs, "fds-left"}, Metric{r.Drained.Cache, "cache-left"})
 }
 
-// Churn runs the load.
-func Churn(ctx context.Context, c ChurnConfig) (*ChurnResult, error) {
+// Churn runs the load, and writes the samples to w as Go benchmark lines.
+func Churn(ctx context.Context, w io.Writer, c ChurnConfig) (*ChurnResult, error) {
 	srv, err := startRelay(ctx, c.Relay)
 	if err != nil {
 		return nil, err
@@ -82,51 +78,19 @@ func Churn(ctx context.Context, c ChurnConfig) (*ChurnResult, error) {
 			}
 		})
 	}
-	if err := pause(ctx, c.Mark); err != nil {
+	list, err := srv.watch(ctx, w, c.Every, c.Mark, c.Duration-min(c.Duration/10, time.Second))
+	if err != nil {
 		return nil, err
 	}
-	if r.Marked, err = srv.sample(ctx); err != nil {
-		return nil, err
-	}
-	if err := pause(ctx, c.Duration-c.Mark-min(c.Duration/10, time.Second)); err != nil {
-		return nil, err
-	}
-	if r.End, err = srv.sample(ctx); err != nil {
-		return nil, err
-	}
+	r.Marked, r.End = list.around(c.Mark, c.window()), list.around(c.Duration, c.window()+time.Second)
 	wg.Wait()
 	r.Drained, err = srv.drained(ctx, r.Before, c.Drain)
 	return r, err
 }
 
-// drained samples until the relay has no more goroutines, files and cached bytes
-// than before, or it takes too long.
-func (s *server) drained(ctx context.Context, before Sample, patience time.Duration) (Sample, error) {
-	for end := time.Now().Add(patience); ; {
-		now, err := s.sample(ctx)
-		if err != nil || now.Goroutines <= before.Goroutines && now.FDs <= before.FDs && now.Cache == 0 || time.Now().After(end) {
-			return now, err
-		}
-		if err := pause(ctx, min(time.Second, patience)); err != nil {
-			return now, err
-		}
-	}
-}
-
-// sample measures the relay. Its resident memory is taken before the collection
-// that tells what is live.
-func (s *server) sample(ctx context.Context) (Sample, error) {
-	u := s.usage()
-	if err := s.collect(ctx); err != nil {
-		return Sample{}, err
-	}
-	m, err := s.metrics(ctx)
-	if err != nil {
-		return Sample{}, err
-	}
-	return Sample{RSS: float64(u.RSS), Heap: m["go_memstats_heap_alloc_bytes"], Cache: m["moq_relay_cache_bytes"],
-		Goroutines: m["go_goroutines"], FDs: float64(u.FDs)}, nil
-}
+// window is over which samples the size at the mark and at the end is taken: live
+// data come and go.
+func (c *ChurnConfig) window() time.Duration { return c.Duration / 30 }
 
 // track publishes one track for some seconds, to one to three subscribers of
 // which each stays as long as it likes, and returns how many objects it had.
@@ -157,12 +121,20 @@ func (c *ChurnConfig) track(ctx context.Context, url string, name moqt.TrackName
 				stay, cancel = context.WithTimeout(ctx, rand.N(5*time.Second))
 				defer cancel()
 			}
-			f, err := subscribe(stay, newDialer(), url, name)
+			d, pc := newDialer(), net.PacketConn(nil)
+			d.ListenPacket = func(context.Context) (_ net.PacketConn, err error) {
+				pc, err = net.ListenUDP("udp", nil)
+				return pc, err
+			}
+			f, err := subscribe(stay, d, url, name)
 			if err != nil {
 				return
 			}
 			defer f.close()
 			drop(stay, f)
+			if rand.Float64() < c.Kill {
+				pc.Close()
+			}
 		})
 	}
 	if awaitForward(ctx, m.w) != nil {

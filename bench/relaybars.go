@@ -273,32 +273,8 @@ func (b *relayBars) slow(ctx context.Context) ([]Bar, error) {
 	}, nil
 }
 
-// srs is what SRS 0.5 says of itself, over RTMP on a laptop of 2013: viewers of
-// 500 kbit/s, percent of a core, memory in MiB. Hardware and protocol are others;
-// the shape of the table is what is compared.
-var srs = []struct {
-	viewers  int
-	cpu, rss float64
-}{{300, 18.8, 5.8}, {600, 32.1, 9.6}, {900, 49.9, 11}, {1200, 72.4, 15}, {1500, 81.9, 28}, {1800, 90.2, 41}}
-
 func (b *relayBars) viewers(ctx context.Context) ([]Bar, error) {
-	var bars []Bar
-	for _, p := range pick(b, srs, srs[:1]) {
-		r, err := b.byTurns(ctx, 1, FanoutConfig{Kind: KindRelay, Subscribers: p.viewers, Rate: 10, Size: 6250, GroupSize: 20,
-			Duration: pick(b, 10*time.Second, time.Second)})
-		if err != nil {
-			return nil, err
-		}
-		server, _ := r[0][0].Busy()
-		note := saturation(r[0])
-		if note == "" && r[0].lost() > 0 {
-			note = fmt.Sprintf("%.0f objects lost", r[0].lost())
-		}
-		bars = append(bars,
-			Bar{Name: fmt.Sprintf("%d viewers of 500 kbit/s: CPU (SRS: %v %%)", p.viewers, p.cpu), Unit: "%", Value: server * 100, Note: note},
-			Bar{Name: fmt.Sprintf("%d viewers of 500 kbit/s: memory (SRS: %v MiB)", p.viewers, p.rss), Unit: "MiB", Value: float64(r[0][0].RSS) / (1 << 20)})
-	}
-	return bars, nil
+	return SRS(ctx, b.w, SRSConfig{Relay: b.Relay, Points: pick(b, 0, 1), Duration: pick(b, 10*time.Second, time.Second)})
 }
 
 func (b *relayBars) storm(ctx context.Context) ([]Bar, error) {
@@ -392,25 +368,18 @@ func (b *relayBars) churn(ctx context.Context) ([]Bar, error) {
 	relay := b.Relay
 	relay.CacheBytes = pick[int64](b, 256<<20, 64<<20)
 	length, mark := pick(b, 30*time.Minute, 3500*time.Millisecond), pick(b, 10*time.Minute, 3*time.Second)
-	r, err := Churn(ctx, ChurnConfig{Relay: relay, Tracks: 40, Rate: 24 << 20, Duration: length, Mark: mark, Kill: 0.1, Drain: pick(b, 40*time.Second, 0)})
+	r, err := Churn(ctx, b.w, ChurnConfig{Relay: relay, Tracks: 40, Rate: 24 << 20, Duration: length, Mark: mark, Every: 10 * time.Second, Kill: 0.1,
+		Drain: pick(b, 40*time.Second, 0)})
 	if err != nil {
 		return nil, err
 	}
 	r.Print(b.w)
-	bars := []Bar{{Name: fmt.Sprintf("memory of the cache / its bound, after %v of churn", mark), Unit: "x",
-		Value: r.CacheRatio(), Bound: AtMost(1.5, 2)}}
-	left := func(after, before float64) float64 { return math.Max(0, after-before) }
-	soak := []Bar{
-		{Name: fmt.Sprintf("live heap after %v / after %v", length, mark), Unit: "x", Value: ratio(r.End.Heap, r.Marked.Heap), Bound: AtMost(1.05, Never)},
-		{Name: fmt.Sprintf("memory after %v / after %v", length, mark), Unit: "x", Value: ratio(r.End.RSS, r.Marked.RSS), Bound: AtMost(1.05, Never)},
-		{Name: "goroutines left when all have gone", Value: left(r.Drained.Goroutines, r.Before.Goroutines), Bound: AtMost(0, Never)},
-		{Name: "files left open", Value: left(r.Drained.FDs, r.Before.FDs), Bound: AtMost(0, Never)},
-		{Name: "bytes left in the cache", Unit: "B", Value: r.Drained.Cache, Bound: AtMost(0, Never)},
-	}
+	soak := r.Bars()
 	if b.Quick {
 		for i := range soak {
 			soak[i] = Bar{Name: soak[i].Name, Value: math.NaN(), Note: "the full form measures this"}
 		}
 	}
-	return append(bars, soak...), nil
+	return append([]Bar{{Name: fmt.Sprintf("memory of the cache / its bound, after %v of churn", mark), Unit: "x",
+		Value: r.CacheRatio(), Bound: AtMost(1.5, 2)}}, soak...), nil
 }

@@ -229,15 +229,33 @@ func TestTwins(t *testing.T) {
 	lines[0].want(t, "doubled", 0)
 }
 
-func TestChurn(t *testing.T) {
+func TestSoak(t *testing.T) {
 	t.Parallel()
-	lines, _ := measure(t, "churn", "--duration", "1s", "--mark", "500ms", "--tracks", "3", "--rate", "1000000", "--kill", "0", "--drain", "20s")
-	if len(lines) != 1 || lines[0].n < 1 || lines[0].metrics["tracks"] < 3 {
-		t.Fatalf("%v, want a line with objects of 3 tracks at least", lines)
+	lines, bars := measure(t, "soak", "--duration", "1500ms", "--mark", "500ms", "--every", "200ms", "--tracks", "3", "--rate", "1000000", "--kill", "0", "--drain", "20s")
+	samples, total := 0, lines[len(lines)-1]
+	for _, l := range lines[:len(lines)-1] {
+		if !strings.HasPrefix(l.name, "Soak/second=") || l.metrics["rss-MiB"] <= 0 || l.metrics["heap-MiB"] <= 0 || l.metrics["goroutines"] <= 0 {
+			t.Errorf("%+v is no sample", l)
+		}
+		samples++
 	}
-	lines[0].want(t, "goroutines-left", 0)
-	lines[0].want(t, "fds-left", 0)
-	lines[0].want(t, "cache-left", 0)
+	if samples < 5 || bars != 5 {
+		t.Errorf("%d samples and %d bars, want one sample each 200 ms, and 5", samples, bars)
+	}
+	if total.n < 1 || total.metrics["tracks"] < 3 {
+		t.Fatalf("%v, want a line with objects of 3 tracks at least", total)
+	}
+	total.want(t, "goroutines-left", 0)
+	total.want(t, "fds-left", 0)
+	total.want(t, "cache-left", 0)
+}
+
+func TestSRS(t *testing.T) {
+	t.Parallel()
+	lines, bars := measure(t, "srs", "--points", "1", "--duration", "500ms")
+	if len(lines) != 1 || lines[0].name != "Fanout/over=relay/subs=300/size=6250/rate=10" || bars != 2 {
+		t.Errorf("%v and %d bars, want the line of 300 viewers, and their CPU and memory", lines, bars)
+	}
 }
 
 // TestBarsRelay measures the sections that take the least; that it exits with
@@ -280,7 +298,7 @@ func TestMistakesAreTold(t *testing.T) {
 		{"fanout --relay /nowhere/moq-relay", "/nowhere/moq-relay"},
 		{"fanout --over pigeon", "pigeon"},
 		{"urgent --way up", "--way"},
-		{"churn --mark 1h", "--mark"},
+		{"soak --mark 1h", "--mark"},
 		{"bars relay --only (", "--only"},
 		{"plot", "files"},
 	} {

@@ -19,7 +19,7 @@ var helpEnv = regexp.MustCompile(` ?\[([^\]]*)\]$`)
 
 // subcommands of the commands that have some.
 var subcommands = map[string][]string{
-	"moq-bench": {"bars relay", "bars multipath", "fanout", "bare", "tcp", "slow", "join", "storm", "handshakes", "twins", "churn", "session", "urgent", "multipath", "plot"},
+	"moq-bench": {"bars relay", "bars multipath", "fanout", "bare", "tcp", "slow", "join", "storm", "handshakes", "twins", "srs", "soak", "session", "urgent", "multipath", "plot"},
 }
 
 // options returns the flags of a command and its subcommands but --help and

@@ -16,6 +16,7 @@ func (r *Results) charts() map[string]*chart {
 		"session.svg": r.session(),
 		"urgent.svg":  r.byKind("8 kB urgent objects beside a track that fills 10 Mbit/s: age", "ms", regexp.MustCompile(`^Urgent/over=([^/]+)/`), "p50-ms", "p99-ms"),
 		"viewers.svg": r.viewers(),
+		"soak.svg":    r.soak(),
 	}
 	for _, subs := range []string{"300", "150"} { // the full form, else the quick one
 		over := regexp.MustCompile(`^Fanout/over=([^/]+)/subs=` + subs + `/size=8192/rate=30$`)
@@ -87,6 +88,30 @@ func (r *Results) viewers() *chart {
 	}
 	return &chart{title: "CPU by viewers of 500 kbit/s", unit: "% of a core", labels: viewers, lines: true,
 		series: []series{r.values("moq-relay, QUIC", names, "server-%"), theirs}}
+}
+
+// maxTimes is how many times there is room for below a chart.
+const maxTimes = 16
+
+// soak shows what a relay holds while tracks and subscribers come and go.
+func (r *Results) soak() *chart {
+	names, seconds := r.matching(regexp.MustCompile(`^Soak/second=(\d+)$`))
+	c := &chart{title: "Memory of the relay while tracks and subscribers come, go and die", unit: "MiB", lines: true}
+	step := max(1, (len(names)+maxTimes-1)/maxTimes)
+	var some []string
+	for i := step - 1; i < len(names); i += step {
+		some = append(some, names[i])
+		n, _ := strconv.Atoi(seconds[i]) // the expression has seen to it
+		label := fmt.Sprintf("%d s", n)
+		if n >= 60 {
+			label = short(float64(n)/60) + " min"
+		}
+		c.labels = append(c.labels, label)
+	}
+	for _, s := range []struct{ label, unit string }{{"resident", "rss-MiB"}, {"live heap after a collection", "heap-MiB"}, {"cache", "cache-MiB"}} {
+		c.series = append(c.series, r.values(s.label, some, s.unit))
+	}
+	return c
 }
 
 // Write draws all figures for which there are results into dir, and puts the

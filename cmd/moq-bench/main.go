@@ -25,7 +25,7 @@ func newApp() *cli.App {
 			fanoutCommand("bare", "fanout on quic-go alone", "bare", false),
 			fanoutCommand("tcp", "fanout over TCP, and over TLS", "tcp,tls", false),
 			fanoutCommand("slow", "fanout with one subscriber behind a link of half the rate", "relay", true),
-			joinCommand(), stormCommand(), handshakesCommand(), twinsCommand(), churnCommand(),
+			joinCommand(), stormCommand(), handshakesCommand(), twinsCommand(), srsCommand(), soakCommand(),
 			sessionCommand(), urgentCommand(), multipathCommand(), plotCommand(), serveCommand(),
 		},
 	}

@@ -98,33 +98,58 @@ func twinsCommand() *cli.Command {
 	}
 }
 
-func churnCommand() *cli.Command {
+func srsCommand() *cli.Command {
 	return &cli.Command{
-		Name:    "churn",
-		Aliases: []string{"cache"},
-		Usage:   "tracks and subscribers that come and go: what memory the relay takes, and what is left of it",
+		Name:  "srs",
+		Usage: "the table that SRS has published of itself: CPU and memory for 300 to 1800 viewers of 500 kbit/s",
+		Flags: []cli.Flag{
+			&cli.IntFlag{Name: "points", Value: 6, Usage: "rows of the table, of 300 viewers more each"},
+			&cli.DurationFlag{Name: "duration", Value: 10 * time.Second, Usage: "of each"},
+			relayFlag(),
+		},
+		Action: measured(func(c *cli.Context) error {
+			bars, err := bench.SRS(c.Context, c.App.Writer, bench.SRSConfig{Relay: relayOf(c), Points: c.Int("points"), Duration: c.Duration("duration")})
+			return judged(c, bars, err)
+		}),
+	}
+}
+
+func soakCommand() *cli.Command {
+	return &cli.Command{
+		Name:    "soak",
+		Aliases: []string{"churn", "cache"},
+		Usage:   "tracks and subscribers that come, go and die: whether the relay grows, and what is left of it at the end",
 		Flags: []cli.Flag{
 			&cli.DurationFlag{Name: "duration", Value: 30 * time.Minute, Usage: "of all"},
-			&cli.DurationFlag{Name: "mark", Value: 10 * time.Minute, Usage: "when the first of two samples is taken"},
+			&cli.DurationFlag{Name: "mark", Usage: "when the relay is to have its size; if absent, after a third of --duration"},
+			&cli.DurationFlag{Name: "every", Value: 10 * time.Second, Usage: "between two samples"},
 			&cli.Int64Flag{Name: "cache-bytes", Value: 256 << 20, Usage: "what the relay may cache, in `BYTES`"},
 			&cli.IntFlag{Name: "tracks", Value: 40, Usage: "tracks at the same time"},
 			&cli.Int64Flag{Name: "rate", Value: 24 << 20, Usage: "of all tracks, in `BYTES` a second"},
-			&cli.Float64Flag{Name: "kill", Value: 0.1, Usage: "share of the publishers that die without a word"},
+			&cli.Float64Flag{Name: "kill", Value: 0.1, Usage: "share of publishers and subscribers that die without a word"},
 			&cli.DurationFlag{Name: "drain", Value: 40 * time.Second, Usage: "longest wait at the end until all is as it was before"},
 			relayFlag(),
 		},
 		Action: measured(func(c *cli.Context) error {
 			relay := relayOf(c)
 			relay.CacheBytes = c.Int64("cache-bytes")
-			if c.Duration("mark") >= c.Duration("duration") {
-				return app.Usagef("--mark %v is not before the end of --duration %v", c.Duration("mark"), c.Duration("duration"))
+			duration, mark, every := c.Duration("duration"), c.Duration("mark"), c.Duration("every")
+			if mark == 0 {
+				mark = duration / 3
 			}
-			r, err := bench.Churn(c.Context, bench.ChurnConfig{Relay: relay, Tracks: c.Int("tracks"), Rate: c.Int64("rate"), Duration: c.Duration("duration"),
-				Mark: c.Duration("mark"), Kill: c.Float64("kill"), Drain: c.Duration("drain")})
-			if err == nil {
-				r.Print(c.App.Writer)
+			switch {
+			case mark >= duration:
+				return app.Usagef("--mark %v is not before the end of --duration %v", mark, duration)
+			case every <= 0:
+				return app.Usagef("--every %v is no time between two samples", every)
 			}
-			return err
+			r, err := bench.Churn(c.Context, c.App.Writer, bench.ChurnConfig{Relay: relay, Tracks: c.Int("tracks"), Rate: c.Int64("rate"), Duration: duration,
+				Mark: mark, Every: every, Kill: c.Float64("kill"), Drain: c.Duration("drain")})
+			if err != nil {
+				return err
+			}
+			r.Print(c.App.Writer)
+			return judged(c, r.Bars(), nil)
 		}),
 	}
 }
