@@ -15,9 +15,10 @@ import (
 // all of them by turns, then what comes second in each, and so on.
 //
 // The transport has eight levels, of which the first are for control and request
-// streams, and a rank gets one of the others as long as there are any. The ranks
-// that are left share the last level, and what goes there passes a gate: of
-// those who have something to send, only the first rank does.
+// streams and for what is left of streams that have ended. A rank gets one of the
+// others as long as there are any. The ranks that are left share the last level,
+// and what goes there passes a gate: of those who have something to send, only
+// the first rank does.
 //
 // Levels are given when a stream opens or ends or a subscription changes, never
 // per object.
@@ -127,9 +128,9 @@ func (s *sched) insertLocked(e *schedStream) {
 
 func bySchedKey(a, b *schedStream) int { return a.at.compare(b.at) }
 
-// remove takes e away, which ends. What the transport still has of it is less
-// than a packet. That goes first, for others take over its level now and it
-// must not wait for them.
+// remove takes e away, which ends. What the transport still has of it, less than
+// a packet and what the network has lost, goes first: others take over its level
+// now, and it must not wait for them.
 func (s *sched) remove(e *schedStream) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -178,8 +179,12 @@ func (s *sched) rankLocked() {
 		i = j
 	}
 	levels := int(levelLast - s.first + 1)
+	head := s.first
+	if ranks < levels {
+		head++ // the first is for the rest of streams that have ended
+	}
 	for _, e := range s.active {
-		u := s.first + int8(min(e.rank, levels-1))
+		u := min(head+int8(min(e.rank, levels)), levelLast)
 		if e.urgency != u {
 			e.urgency = u
 			e.SendStream.SetPriority(u, true) // who shares a rank does so by turns

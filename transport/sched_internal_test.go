@@ -86,20 +86,20 @@ func TestRanks(t *testing.T) {
 		streams []ranked
 		want    string
 	}{
-		{"one stream", []ranked{{1, 128, 128, asc, 0, 0, 0}}, "1:0/0=1"},
-		{"tracks of equal priority move together", []ranked{{1, 128, 128, asc, 0, 0, 0}, {2, 128, 128, asc, 9, 0, 0}}, "1:0/0=1 2:9/0=1"},
-		{"subscriber priority", []ranked{{1, 200, 128, asc, 0, 0, 0}, {2, 10, 128, asc, 0, 0, 0}, {3, 100, 128, asc, 0, 0, 0}}, "1:0/0=3 2:0/0=1 3:0/0=2"},
-		{"publisher priority", []ranked{{1, 128, 9, asc, 0, 0, 0}, {1, 128, 1, asc, 0, 1, 0}}, "1:0/0=2 1:0/1=1"},
-		{"subscriber before publisher priority", []ranked{{1, 1, 255, asc, 0, 0, 0}, {2, 2, 0, asc, 0, 0, 0}}, "1:0/0=1 2:0/0=2"},
-		{"groups ascending", []ranked{{1, 128, 128, asc, 7, 0, 0}, {1, 128, 128, asc, 5, 0, 0}, {1, 128, 128, asc, 6, 0, 0}}, "1:7/0=3 1:5/0=1 1:6/0=2"},
-		{"groups descending", []ranked{{1, 128, 128, desc, 7, 0, 0}, {1, 128, 128, desc, 5, 0, 0}, {1, 128, 128, desc, 6, 0, 0}}, "1:7/0=1 1:5/0=3 1:6/0=2"},
-		{"subgroups of one group", []ranked{{1, 128, 128, desc, 7, 2, 0}, {1, 128, 128, desc, 7, 0, 0}}, "1:7/2=2 1:7/0=1"},
-		{"publisher priority before group order", []ranked{{1, 128, 5, asc, 1, 0, 0}, {1, 128, 4, asc, 2, 0, 0}}, "1:1/0=2 1:2/0=1"},
+		{"one stream", []ranked{{1, 128, 128, asc, 0, 0, 0}}, "1:0/0=2"},
+		{"tracks of equal priority move together", []ranked{{1, 128, 128, asc, 0, 0, 0}, {2, 128, 128, asc, 9, 0, 0}}, "1:0/0=2 2:9/0=2"},
+		{"subscriber priority", []ranked{{1, 200, 128, asc, 0, 0, 0}, {2, 10, 128, asc, 0, 0, 0}, {3, 100, 128, asc, 0, 0, 0}}, "1:0/0=4 2:0/0=2 3:0/0=3"},
+		{"publisher priority", []ranked{{1, 128, 9, asc, 0, 0, 0}, {1, 128, 1, asc, 0, 1, 0}}, "1:0/0=3 1:0/1=2"},
+		{"subscriber before publisher priority", []ranked{{1, 1, 255, asc, 0, 0, 0}, {2, 2, 0, asc, 0, 0, 0}}, "1:0/0=2 2:0/0=3"},
+		{"groups ascending", []ranked{{1, 128, 128, asc, 7, 0, 0}, {1, 128, 128, asc, 5, 0, 0}, {1, 128, 128, asc, 6, 0, 0}}, "1:7/0=4 1:5/0=2 1:6/0=3"},
+		{"groups descending", []ranked{{1, 128, 128, desc, 7, 0, 0}, {1, 128, 128, desc, 5, 0, 0}, {1, 128, 128, desc, 6, 0, 0}}, "1:7/0=2 1:5/0=4 1:6/0=3"},
+		{"subgroups of one group", []ranked{{1, 128, 128, desc, 7, 2, 0}, {1, 128, 128, desc, 7, 0, 0}}, "1:7/2=3 1:7/0=2"},
+		{"publisher priority before group order", []ranked{{1, 128, 5, asc, 1, 0, 0}, {1, 128, 4, asc, 2, 0, 0}}, "1:1/0=3 1:2/0=2"},
 		{"older groups of all tracks come behind the heads", []ranked{{1, 128, 128, asc, 1, 0, 0}, {1, 128, 128, asc, 2, 0, 0}, {2, 128, 128, asc, 1, 0, 0}, {3, 129, 128, asc, 1, 0, 0}},
-			"1:1/0=1 1:2/0=2 2:1/0=1 3:1/0=3"},
-		{"a fill before its group", []ranked{{1, 128, 128, asc, 4, 0, 0}, {1, 128, 128, asc, 5, 0, 0}, {1, 128, 128, asc, 4, 0, asc}}, "1:4/0=2 1:5/0=3 1:4/0=1"},
-		{"a fill behind an earlier group", []ranked{{1, 128, 128, desc, 5, 0, 0}, {1, 128, 128, desc, 4, 0, desc}}, "1:5/0=1 1:4/0=2"},
-		{"a fill in another order", []ranked{{1, 128, 128, asc, 5, 0, 0}, {1, 128, 128, asc, 4, 0, desc}}, "1:5/0=1 1:4/0=2"},
+			"1:1/0=2 1:2/0=3 2:1/0=2 3:1/0=4"},
+		{"a fill before its group", []ranked{{1, 128, 128, asc, 4, 0, 0}, {1, 128, 128, asc, 5, 0, 0}, {1, 128, 128, asc, 4, 0, asc}}, "1:4/0=3 1:5/0=4 1:4/0=2"},
+		{"a fill behind an earlier group", []ranked{{1, 128, 128, desc, 5, 0, 0}, {1, 128, 128, desc, 4, 0, desc}}, "1:5/0=2 1:4/0=3"},
+		{"a fill in another order", []ranked{{1, 128, 128, asc, 5, 0, 0}, {1, 128, 128, asc, 4, 0, desc}}, "1:5/0=2 1:4/0=3"},
 		{"as many ranks as levels", []ranked{{1, 1, 0, asc, 0, 0, 0}, {2, 2, 0, asc, 0, 0, 0}, {3, 3, 0, asc, 0, 0, 0}, {4, 4, 0, asc, 0, 0, 0}, {5, 5, 0, asc, 0, 0, 0},
 			{6, 6, 0, asc, 0, 0, 0}, {7, 7, 0, asc, 0, 0, 0}, {8, 7, 0, asc, 0, 0, 0}},
 			"1:0/0=1 2:0/0=2 3:0/0=3 4:0/0=4 5:0/0=5 6:0/0=6 7:0/0=7 8:0/0=7"},
@@ -143,14 +143,17 @@ func TestRanksChange(t *testing.T) {
 			t.Errorf("%s: ranks = %s, want %s", when, got, want)
 		}
 	}
-	check("at first", "1:1/0=1 1:2/0=2 1:3/0=3 2:1/0=4")
+	check("at first", "1:1/0=2 1:2/0=3 1:3/0=4 2:1/0=5")
 	s.remove(streams[0].placed)
 	s.remove(streams[0].placed)
+	if rest := streams[0].rank; rest != "1" {
+		t.Errorf("what is left of a stream that has ended has level %s, want the first alone", rest)
+	}
 	streams = streams[1:]
-	check("when the head has ended", "1:2/0=1 1:3/0=2 2:1/0=3")
+	check("when the head has ended", "1:2/0=2 1:3/0=3 2:1/0=4")
 	streams[2].t.state.Priority = 1
 	s.rekey()
-	check("when the second track is preferred", "1:2/0=2 1:3/0=3 2:1/0=1")
+	check("when the second track is preferred", "1:2/0=3 1:3/0=4 2:1/0=2")
 	sets := streams[2].sets
 	for range 10 {
 		s.rekey()
