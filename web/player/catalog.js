@@ -7,6 +7,7 @@
  * @property {string} name
  * @property {string | null} namespace null: that of the catalog
  * @property {string} packaging
+ * @property {string} eventType of an event timeline
  * @property {'video' | 'audio' | 'other'} kind
  * @property {string} codec
  * @property {number} bitrate bit/s; 0 if not given
@@ -128,6 +129,7 @@ function readTrack(raw, inits) {
     name,
     namespace: typeof raw.namespace === 'string' ? raw.namespace : null,
     packaging: string(raw.packaging),
+    eventType: string(raw.eventType),
     kind: kindOf(string(raw.role), mime, codec),
     codec,
     bitrate: number(raw.bitrate),

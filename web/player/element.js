@@ -6,6 +6,7 @@
 // unsupported). Properties: state, detail, video, stats().
 
 import { parseAddress, parseHashes } from './address.js';
+import { COLOURS, draw } from './chart.js';
 import { Player } from './player.js';
 import { STYLE } from './style.js';
 
@@ -15,7 +16,7 @@ const TEMPLATE = `
 <video part="video" playsinline></video>
 <div class="shade"></div>
 <p class="message" role="status" aria-live="polite"></p>
-<dl class="stats" part="stats" hidden></dl>
+<div class="stats" part="stats" hidden><dl></dl><svg class="paths" aria-hidden="true" hidden></svg></div>
 <div class="bar" role="group" aria-label="Player">
   <button class="live" type="button" aria-label="Jump to the live edge" title="Jump to the live edge"><i></i><span></span></button>
   <button class="mute" type="button"></button>
@@ -143,6 +144,7 @@ export class MoqPlayer extends HTMLElement {
       ...(fingerprint && { hashes: parseHashes(fingerprint) }),
     });
     this.#player = player;
+    player.watchPaths(!this.#find('.stats').hidden);
     player.addEventListener('state', () => {
       if (this.#player !== player) return;
       this.#render();
@@ -248,14 +250,17 @@ export class MoqPlayer extends HTMLElement {
     const stats = player.stats();
     this.#rates.update(performance.now(), stats.engine?.bytes ?? 0, stats.engine?.decodedFrames ?? 0);
     this.#renderLive(stats);
-    const list = this.#find('.stats');
-    if (list.hidden) return;
-    list.replaceChildren(
-      ...rows(stats, this.#rates.now).flatMap(([name, value]) => {
+    if (this.#find('.stats').hidden) return;
+    const chart = this.#find('svg.paths');
+    chart.toggleAttribute('hidden', stats.paths.length < 2);
+    draw(chart, stats.paths);
+    this.#find('.stats dl').replaceChildren(
+      ...rows(stats, this.#rates.now).flatMap(([name, value, colour]) => {
         const dt = document.createElement('dt');
         const dd = document.createElement('dd');
         dt.textContent = name;
         dd.textContent = value;
+        if (colour) dt.style.color = colour;
         return [dt, dd];
       }),
     );
@@ -300,6 +305,7 @@ export class MoqPlayer extends HTMLElement {
   /** @param {string} selector @param {boolean} on */
   #show(selector, on) {
     this.#find(selector).hidden = !on;
+    this.#player?.watchPaths(on);
     if (on) this.#refresh();
   }
 
@@ -339,11 +345,11 @@ function latencyOf(stats) {
  * The rows of the overlay.
  * @param {ReturnType<Player['stats']>} stats
  * @param {{bitrate: number, fps: number}} rates
- * @returns {[string, string][]}
+ * @returns {[string, string, string?][]} name, value, colour of the name
  */
 function rows(stats, rates) {
   const { engine, tracks } = stats;
-  /** @type {[string, string][]} */
+  /** @type {[string, string, string?][]} */
   const out = [['state', stats.detail ? `${stats.state}: ${stats.detail}` : stats.state]];
   if (engine) {
     out.push(
@@ -352,7 +358,7 @@ function rows(stats, rates) {
         : ['latency', `${Math.round(engine.captureAgeMs)} ms since capture, if both clocks are right`],
       ['buffer', `${Math.round(engine.bufferMs)} ms, ${Math.round(engine.targetMs)} ms aimed at, rate ${engine.rate.toFixed(2)}`],
       ['fps', rates.fps.toFixed(1)],
-      ['bitrate', rates.bitrate >= 1e6 ? `${(rates.bitrate / 1e6).toFixed(2)} Mbit/s` : `${Math.round(rates.bitrate / 1000)} kbit/s`],
+      ['bitrate', bits(rates.bitrate)],
       ['dropped', `${engine.droppedFrames} of ${engine.decodedFrames} frames, ${engine.stalls} stalls, ${engine.seeks} seeks`],
     );
   }
@@ -362,7 +368,21 @@ function rows(stats, rates) {
   }
   out.push(['draft', stats.peer ? `${stats.draft}, relay is ${stats.peer}` : stats.draft], ['relay', new URL(stats.relay).host]);
   if (stats.firstPictureMs !== null) out.push(['first picture', `${Math.round(stats.firstPictureMs)} ms`]);
+  const told = stats.paths.at(-1);
+  if (told) {
+    out.push(['publisher', `${told.mode}, ${bits(told.demand)} of ${bits(told.capacity)}`]);
+    const names = [...new Set(stats.paths.flatMap((r) => r.paths.map((p) => p.name)))].sort();
+    for (const p of told.paths) {
+      const value = `${p.state}, ${bits(p.rate)}, ${Math.round(p.rtt)} ms, ${(100 * p.loss).toFixed(1)} % lost`;
+      out.push([p.name, value, COLOURS[names.indexOf(p.name) % COLOURS.length]]);
+    }
+  }
   return out;
+}
+
+/** @param {number} rate bit/s */
+function bits(rate) {
+  return rate >= 1e6 ? `${(rate / 1e6).toFixed(2)} Mbit/s` : `${Math.round(rate / 1000)} kbit/s`;
 }
 
 /** @param {string} words */

@@ -18,6 +18,7 @@ import { CatalogError, choose, mimeOf, namespaceOf, parseCatalog } from './catal
 import { Feed } from './feed.js';
 import { MseEngine, equal, mediaSourceClass } from './mse.js';
 import { Order } from './order.js';
+import { EVENT_TYPE, PathsFeed } from './paths.js';
 import { STUCK_MS, Stuck } from './stuck.js';
 import { missing } from './support.js';
 
@@ -107,6 +108,9 @@ export class Player extends EventTarget {
   /** @type {Session | null} */
   #session = null;
   #catalogOrder = new Order();
+  /** @type {PathsFeed | null} */
+  #paths = null;
+  #pathsWanted = false;
   #wake = deferred();
   #wasLive = false;
   #heardAt = -Infinity;
@@ -184,6 +188,21 @@ export class Player extends EventTarget {
     this.#engine?.seekLive();
   }
 
+  /**
+   * Follows what the publisher tells of its paths, if it does, as long as somebody
+   * looks: from the next catalog on.
+   * @param {boolean} on
+   */
+  watchPaths(on) {
+    this.#pathsWanted = on;
+    if (!on) this.#closePaths();
+  }
+
+  #closePaths() {
+    this.#paths?.close();
+    this.#paths = null;
+  }
+
   /** Figures for an overlay or a test; plain JSON. */
   stats() {
     const lanes = [...this.#lanes].map(([kind, { track, order }]) => {
@@ -213,6 +232,7 @@ export class Player extends EventTarget {
       restarts: this.#restarts,
       tracks: Object.fromEntries(lanes),
       engine: this.#engine?.stats ?? null,
+      paths: this.#paths?.history ?? [],
     };
   }
 
@@ -450,6 +470,7 @@ export class Player extends EventTarget {
       catalogFeed.close();
       for (const feed of feeds.values()) feed.close();
       feeds.clear();
+      this.#closePaths();
     }
   }
 
@@ -462,6 +483,10 @@ export class Player extends EventTarget {
    * @param {(err: Error) => void} onEnd
    */
   #play(session, catalog, feeds, onEnd) {
+    const told = catalog.tracks.find((t) => t.eventType === EVENT_TYPE);
+    if (told && this.#pathsWanted && (this.#paths?.over ?? true)) {
+      this.#paths = new PathsFeed(session, namespaceOf(told, this.#address.namespace), told.name);
+    }
     const { video, audio, why } = choose(catalog, (mime) => mediaSourceClass()?.isTypeSupported(mime) ?? false);
     if (why) {
       // The publisher may still change its mind, so the catalog is kept watched.

@@ -37,9 +37,11 @@ svg { width: 24px; height: 24px; fill: currentColor; }
 .volume { width: 84px; accent-color: #fff; }
 .stats {
   position: absolute; top: 10px; left: 10px; max-width: calc(100% - 20px); max-height: calc(100% - 76px); overflow: auto; box-sizing: border-box;
-  margin: 0; padding: 10px 14px; display: grid; grid-template-columns: auto 1fr; gap: 2px 14px;
+  padding: 10px 14px;
   background: #0b0f14d9; border-radius: 8px; font-size: 12px; font-variant-numeric: tabular-nums;
 }
+.stats dl { margin: 0; display: grid; grid-template-columns: auto 1fr; gap: 2px 14px; }
+.stats svg { display: block; width: 100%; height: 64px; margin-top: 8px; fill: none; stroke-width: 2; }
 .stats dt { color: #9fb0c0; } .stats dd { margin: 0; overflow-wrap: anywhere; }
 @media (hover: hover) {
   :host([data-state=live]:not(:hover):not(:focus-within)) .bar > :not(.live, .silent), :host([data-state=live]:not(:hover):not(:focus-within)) .shade { opacity: 0; }
