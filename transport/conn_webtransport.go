@@ -73,9 +73,13 @@ func (c *webTransportConn) OpenStream(ctx context.Context) (Stream, error) {
 		return nil, err
 	}
 	own := &ownStream{conn: c, send: s, receive: s}
-	if err := c.begin(own, bidiStreamType); err != nil {
+	if err := c.register(own); err != nil {
 		return nil, err
 	}
+	if _, err := s.Write(c.streamHeader(bidiStreamType)); err != nil { // does not block: less than a packet
+		return nil, c.streamError(err)
+	}
+	s.SetReliableBoundary()
 	return ownBidi{quicSend{s, c}, ownReceive{quicReceive{s, c}, own}}, nil
 }
 
@@ -84,10 +88,12 @@ func (c *webTransportConn) OpenUniStream(ctx context.Context) (SendStream, error
 	if err != nil {
 		return nil, err
 	}
-	if err := c.begin(&ownStream{conn: c, send: s}, uniStreamType); err != nil {
+	if err := c.register(&ownStream{conn: c, send: s}); err != nil {
 		return nil, err
 	}
-	return quicSend{s, c}, nil
+	h := &headed{SendStream: quicSend{s, c}}
+	h.owe(c.streamHeader(uniStreamType))
+	return h, nil
 }
 
 // openWebTransport opens a stream on the QUIC connection and stops waiting when
@@ -107,10 +113,15 @@ func openWebTransport[S any](c *webTransportConn, ctx context.Context, open func
 	return s, nil
 }
 
-// begin registers s and writes its header, which does not block: QUIC buffers
-// what is shorter than a packet. The header is delivered even if the stream is
-// reset, because the peer could else not tell to which session that belongs.
-func (c *webTransportConn) begin(s *ownStream, streamType uint64) error {
+// streamHeader returns what a stream of this session begins with. It is to be
+// delivered even if the stream is reset, because the peer could else not tell to
+// which session that belongs.
+func (c *webTransportConn) streamHeader(streamType uint64) []byte {
+	return quicvarint.Append(quicvarint.Append(make([]byte, 0, 16), streamType), c.id)
+}
+
+// register notes that s ends with the session.
+func (c *webTransportConn) register(s *ownStream) error {
 	s.halves.Store(1)
 	if s.receive != nil {
 		s.halves.Store(2)
@@ -126,11 +137,6 @@ func (c *webTransportConn) begin(s *ownStream, streamType uint64) error {
 		return c.sessionError()
 	}
 	context.AfterFunc(s.send.Context(), s.halfEnded)
-	header := quicvarint.Append(make([]byte, 0, 16), streamType)
-	if _, err := s.send.Write(quicvarint.Append(header, c.id)); err != nil {
-		return c.streamError(err)
-	}
-	s.send.SetReliableBoundary()
 	return nil
 }
 
@@ -321,10 +327,8 @@ func (c *webTransportConn) sessionError() error {
 type ownStream struct {
 	conn *webTransportConn
 	send interface {
-		io.Writer
 		CancelWrite(quic.StreamErrorCode)
 		Context() context.Context
-		SetReliableBoundary()
 	}
 	receive  interface{ CancelRead(quic.StreamErrorCode) } // nil if unidirectional
 	halves   atomic.Int32                                  // that have not ended

@@ -69,7 +69,7 @@ func TestRefusedBeforeWriteReturns(t *testing.T) {
 // what ends a request afterwards may not reset the stream.
 func TestRefusalSurvivesLoss(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		link := netsim.New(t).Link(netsim.Delay(10*time.Millisecond), netsim.Loss(0.3))
+		link := netsim.New(t).Link(netsim.Delay(10*time.Millisecond), netsim.Loss(0.2))
 		a, b := transporttest.QUICPair(t, link)
 		done := make(chan error, 1)
 		go func() {

@@ -101,6 +101,7 @@ type schedStream struct {
 	s   *sched
 	key func() schedKey // called with s.mu held, which goes before TrackWriter.mu
 	gated
+	head headed // what e.SendStream is
 
 	// Guarded by s.mu:
 	at      schedKey
@@ -112,7 +113,8 @@ type schedStream struct {
 // add gives st a place, which key tells again whenever the owner asks for it by
 // place or rekey. What is to be written must go to the result.
 func (s *sched) add(st SendStream, key func() schedKey) *schedStream {
-	e := &schedStream{SendStream: st, s: s, key: key, urgency: -1}
+	e := &schedStream{s: s, key: key, urgency: -1, head: headed{SendStream: st}}
+	e.SendStream = &e.head
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.insertLocked(e)
@@ -195,7 +197,7 @@ func (s *sched) rankLocked() {
 }
 
 // StreamID returns the transport's id of the stream, for traces.
-func (e *schedStream) StreamID() uint64 { return streamID(e.SendStream) }
+func (e *schedStream) StreamID() uint64 { return e.head.StreamID() }
 
 // Close ends the stream well.
 func (e *schedStream) Close() error {

@@ -29,9 +29,9 @@ type SubgroupWriter struct {
 	timed  bool   // the stream has a deadline
 
 	// Guarded by t.mu:
-	st   SendStream // nil if none is open
-	end  error      // why nothing can be written any more
-	pub  timeouts   // the publisher's
+	st   *schedStream // nil if none is open
+	end  error        // why nothing can be written any more
+	pub  timeouts     // the publisher's
 	late *time.Timer
 }
 
@@ -152,7 +152,7 @@ func (w *SubgroupWriter) StartObject(o moqt.Object, size int64) (io.Writer, erro
 // if that is nil.
 type objectWriter struct {
 	w  *SubgroupWriter
-	st SendStream
+	st *schedStream
 }
 
 func (o *objectWriter) Write(p []byte) (int, error) {
@@ -196,7 +196,7 @@ func (w *SubgroupWriter) begin(o *moqt.Object) error {
 // start brings o on its way: it returns the stream to write to and b with the
 // bytes before o's payload of size bytes, or no stream if the subscriber does
 // not want o.
-func (w *SubgroupWriter) start(b []byte, o *moqt.Object, size int64) (SendStream, []byte, error) {
+func (w *SubgroupWriter) start(b []byte, o *moqt.Object, size int64) (*schedStream, []byte, error) {
 	first := w.header.First
 	w.header.First = false // what comes later is not the first, whatever becomes of o
 	if profile := w.t.s.profile; first && profile.TimeoutsOnObjects() {
@@ -254,7 +254,7 @@ func (w *SubgroupWriter) start(b []byte, o *moqt.Object, size int64) (SendStream
 // openStream opens a stream and sends the subgroup's header on it, if that can
 // be done before the deadline, which may be zero. The stream is nil if the
 // subscriber has lost interest meanwhile.
-func (w *SubgroupWriter) openStream(first bool, deadline time.Time) (SendStream, error) {
+func (w *SubgroupWriter) openStream(first bool, deadline time.Time) (*schedStream, error) {
 	t := w.t
 	ctx, cancel := context.WithCancel(w.ctx)
 	defer cancel()
@@ -283,6 +283,7 @@ func (w *SubgroupWriter) openStream(first bool, deadline time.Time) (SendStream,
 	if wanted {
 		t.streams++
 		w.st = st
+		st.head.owe(t.s.profile.AppendSubgroupHeader(nil, &header))
 	}
 	t.mu.Unlock()
 	if !wanted {
@@ -293,16 +294,12 @@ func (w *SubgroupWriter) openStream(first bool, deadline time.Time) (SendStream,
 		return nil, end
 	}
 	t.s.trace.subgroup(qlog.Created, st, header)
-	if err := w.write(st, t.s.profile.AppendSubgroupHeader(nil, &header)); err != nil {
-		return nil, err
-	}
-	st.SetReliableBoundary() // so that the subscriber can count the stream if it is reset
 	return st, nil
 }
 
 // write writes p to st. That it was reset here, because the subscriber does not
 // want objects any more, is no error.
-func (w *SubgroupWriter) write(st SendStream, p []byte) error {
+func (w *SubgroupWriter) write(st *schedStream, p []byte) error {
 	_, err := st.Write(p)
 	if err == nil {
 		return nil
@@ -331,7 +328,18 @@ func (w *SubgroupWriter) cut() {
 	w.st = nil
 	w.t.mu.Unlock()
 	if st != nil {
-		st.CancelWrite(moqt.StreamCancelled)
+		w.reset(st, moqt.StreamCancelled)
+	}
+}
+
+// reset resets st, one of w's streams. If it goes without its header, the
+// subscriber cannot count it.
+func (w *SubgroupWriter) reset(st *schedStream, code moqt.StreamCode) {
+	st.CancelWrite(code)
+	if st.head.lost() {
+		w.t.mu.Lock()
+		w.t.streams--
+		w.t.mu.Unlock()
 	}
 }
 
@@ -345,7 +353,7 @@ func (w *SubgroupWriter) Close() error {
 	case !ok || st == nil:
 		return nil
 	case w.left > 0:
-		st.CancelWrite(moqt.StreamCancelled)
+		w.reset(st, moqt.StreamCancelled)
 		return fmt.Errorf("moqt: subgroup closed %d bytes before the end of an object", w.left)
 	}
 	return st.Close()
@@ -355,7 +363,7 @@ func (w *SubgroupWriter) Close() error {
 // methods, which then fail.
 func (w *SubgroupWriter) Cancel(code moqt.StreamCode) {
 	if st, ok := w.finish(&StreamError{Code: code}); ok && st != nil {
-		st.CancelWrite(code)
+		w.reset(st, code)
 	}
 }
 
@@ -365,13 +373,13 @@ func (w *SubgroupWriter) Cancel(code moqt.StreamCode) {
 func (w *SubgroupWriter) Break(code moqt.StreamCode) {
 	if st, ok := w.finish(&StreamError{Code: code}); ok && st != nil {
 		st.SetReliableBoundary()
-		st.CancelWrite(code)
+		w.reset(st, code)
 	}
 }
 
 // finish takes w out of the tables and returns its stream, if it had not ended
 // before.
-func (w *SubgroupWriter) finish(why error) (st SendStream, ok bool) {
+func (w *SubgroupWriter) finish(why error) (st *schedStream, ok bool) {
 	t := w.t
 	t.mu.Lock()
 	if w.end != nil {

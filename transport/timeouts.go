@@ -189,11 +189,11 @@ func (w *SubgroupWriter) expire() {
 	case over:
 	case closed:
 		if st != nil {
-			st.CancelWrite(moqt.StreamDeliveryTimeout)
+			w.reset(st, moqt.StreamDeliveryTimeout)
 		}
 	default:
 		if st, ok := w.finish(errTimedOut); ok && st != nil {
-			st.CancelWrite(moqt.StreamDeliveryTimeout)
+			w.reset(st, moqt.StreamDeliveryTimeout)
 		}
 	}
 }

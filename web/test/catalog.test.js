@@ -75,7 +75,7 @@ test('fields of wrong kinds are left out, not believed', () => {
   );
   assert.equal(catalog.tracks.length, 1);
   assert.deepEqual({ ...catalog.tracks[0], kind: '' }, {
-    name: 'v', namespace: null, packaging: 'cmaf', kind: '', codec: '', bitrate: 0, width: 0, height: 0, framerate: 0, samplerate: 0, renderGroup: 0, targetLatencyMs: 0, encrypted: false, init: null,
+    name: 'v', namespace: null, packaging: 'cmaf', eventType: '', kind: '', codec: '', bitrate: 0, width: 0, height: 0, framerate: 0, samplerate: 0, renderGroup: 0, targetLatencyMs: 0, encrypted: false, init: null,
   });
 });
 
