@@ -80,7 +80,7 @@ func TestBondIsReplugged(t *testing.T) {
 			t.Errorf("%v", r)
 		}
 		up, _ := links[0].Stats()
-		if n := up.SentBytes - before; n < 500<<10 {
+		if n := up.SentBytes - before; n < 200<<10 {
 			t.Errorf("the path that came back carried %d bytes after", n)
 		}
 	})
