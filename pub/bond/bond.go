@@ -68,9 +68,6 @@ type Path struct {
 	URL string
 }
 
-// maxConnections is how many connections a path has at most.
-const maxConnections = 8
-
 // Permanent is an error of Config.Serve that another connection would end with as
 // well. It ends the bond.
 type Permanent struct{ Err error }
@@ -117,12 +114,14 @@ type identity struct {
 // route is a path with its connections.
 type route struct {
 	Path
-	cancel context.CancelFunc // ends all of it; nil before Run
+	ctx    context.Context    // of all of it; nil before Run
+	cancel context.CancelFunc // ends ctx
 	retry  chan struct{}      // holds a token to dial at once
 	err    error              // why the last attempt failed; nil if it did not
 	tried  bool
 	want   int // connections
 	slots  int // that are kept by a goroutine
+	steer  steer
 	sample sample
 }
 
@@ -230,7 +229,7 @@ func (b *Bond) startLocked(r *route) {
 		return
 	}
 	ctx, cancel := context.WithCancel(b.ctx)
-	r.cancel = cancel
+	r.ctx, r.cancel = ctx, cancel
 	for r.slots < r.want {
 		b.keepLocked(ctx, r)
 	}

@@ -26,8 +26,11 @@ type connection struct {
 	answer chan bond.Message // the relay's to our join
 	heard  atomic.Bool       // the relay has opened its bond stream
 
+	busy atomic.Int64 // nanoseconds that writes have taken
+
 	// Guarded by b.mu:
-	open map[bond.Object]*chunkStream
+	open     map[bond.Object]*chunkStream
+	retiring bool // it takes nothing more, and ends when all it sent has arrived
 }
 
 // dial opens a session over r. The bond streams that the relay opens on it are

@@ -486,6 +486,12 @@ func (s *Scheduler) Abandon(id uint64, o bond.Object) bool {
 	return true
 }
 
+// Idle reports whether nothing is on its way on connection id.
+func (s *Scheduler) Idle(id uint64) bool {
+	m := s.members[id]
+	return m == nil || len(m.flights) == 0
+}
+
 // Sent returns the sequence of the next chunk of connection id: those below have
 // been given out.
 func (s *Scheduler) Sent(id uint64) uint64 {

@@ -36,6 +36,7 @@ type PathStatus struct {
 type sample struct {
 	at    time.Time
 	stats map[uint64]transport.ConnStats // by connection
+	busy  map[uint64]int64               // nanoseconds, by connection
 	total int64                          // bytes sent
 }
 
@@ -87,7 +88,8 @@ func (b *Bond) look() {
 	paths := make(map[string]PathStatus, len(b.paths))
 	var all int64
 	for _, r := range b.paths {
-		p := r.sample.take(r, members, stats, now)
+		p, o := r.sample.take(r, members, stats, now)
+		b.steerLocked(r, o)
 		all += p.Rate
 		paths[r.Name] = p
 	}
@@ -102,33 +104,41 @@ func (b *Bond) look() {
 }
 
 // take returns what the connections over r did since the last call.
-func (s *sample) take(r *route, members []*connection, stats map[uint64]transport.ConnStats, now time.Time) PathStatus {
+func (s *sample) take(r *route, members []*connection, stats map[uint64]transport.ConnStats, now time.Time) (PathStatus, seen) {
 	p := PathStatus{Name: r.Name, Cost: r.Cost.String()}
-	seen := make(map[uint64]transport.ConnStats)
-	var sent, lost, bytes int64
+	was := *s
+	*s = sample{at: now, stats: make(map[uint64]transport.ConnStats), busy: make(map[uint64]int64), total: was.total}
+	took := now.Sub(was.at)
+	var o seen
+	var bytes int64
+	n := 0
 	for _, c := range members {
 		if c.route != r {
 			continue
 		}
-		st, old := stats[c.id], s.stats[c.id]
-		seen[c.id] = st
-		sent += int64(st.PacketsSent - old.PacketsSent)
-		lost += max(0, int64(st.PacketsLost-old.PacketsLost)) // what was lost may come late
+		st, old := stats[c.id], was.stats[c.id]
+		s.stats[c.id], s.busy[c.id] = st, c.busy.Load()
+		n++
+		o.sent += int64(st.PacketsSent - old.PacketsSent)
+		o.lost += max(0, int64(st.PacketsLost-old.PacketsLost)) // what was lost may come late
+		o.busy += float64(s.busy[c.id]-was.busy[c.id]) / float64(took)
 		bytes += int64(st.BytesSent - old.BytesSent)
 		if p.RTT == 0 || st.RTT < p.RTT {
-			p.RTT = st.RTT
+			p.RTT, o.queue = st.RTT, queueOf(st)
 		}
 	}
-	if took := now.Sub(s.at).Seconds(); !s.at.IsZero() && took > 0 {
-		p.Rate = int64(8 * float64(bytes) / took)
+	if !was.at.IsZero() && took > 0 {
+		p.Rate = int64(8 * float64(bytes) / took.Seconds())
 	}
-	if sent > 0 {
-		p.Loss = float64(lost) / float64(sent)
+	if n > 0 {
+		o.busy /= float64(n)
+	}
+	if o.sent > 0 {
+		p.Loss = float64(o.lost) / float64(o.sent)
 	}
 	s.total += bytes
 	p.Sent, p.RTTMillis = s.total, float64(p.RTT.Microseconds())/1000
-	s.at, s.stats = now, seen
-	return p
+	return p, o
 }
 
 // An encoder should make this share of what the paths can carry, which the

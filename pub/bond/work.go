@@ -73,7 +73,15 @@ func (c *connection) work(ctx context.Context) error {
 			written = nil
 		}
 		b.sched.Observe(c.id, figuresOf(stats))
-		a, ok := b.sched.Pick(c.id, now)
+		if c.retiring && b.sched.Idle(c.id) {
+			b.unlock()
+			return errUnwanted
+		}
+		var a Assignment
+		ok := false
+		if !c.retiring {
+			a, ok = b.sched.Pick(c.id, now)
+		}
 		b.settleLocked(now)
 		if !ok {
 			wake, next := b.wake, b.sched.Next(now)
@@ -106,9 +114,11 @@ func (c *connection) work(ctx context.Context) error {
 			buf = bond.AppendHeader(buf, &header)
 		}
 		buf = bond.AppendChunk(buf, &bond.Chunk{Sequence: a.Sequence, Offset: a.Offset, Bytes: o.payload[a.Offset : a.Offset+a.Length]})
+		began := time.Now()
 		if err := c.write(ctx, cs, buf, a.Last); err != nil {
 			c.unsent(ctx, a, cs, err)
 		}
+		c.busy.Add(int64(time.Since(began)))
 	}
 	return context.Cause(ctx)
 }
