@@ -27,6 +27,7 @@ type estimate struct {
 
 // mark is taken when a chunk is sent, and tells what was true then.
 type mark struct {
+	sent      time.Time
 	delivered int64
 	at        time.Time // of the last acknowledgement, or of sending if nothing was on the way
 	limited   bool      // less was on the way than could have been
@@ -42,9 +43,9 @@ func (e *estimate) sent(n int64, now time.Time) mark {
 	if e.inFlight == 0 {
 		e.at = now
 	}
-	m := mark{delivered: e.delivered, at: e.at}
+	m := mark{sent: now, delivered: e.delivered, at: e.at}
 	e.inFlight += n
-	if e.inFlight < e.figures.Window*3/4 {
+	if e.inFlight < min(e.figures.Window, e.room(now))*3/4 {
 		e.limited = e.delivered + e.inFlight
 	}
 	m.limited = e.delivered < e.limited
@@ -62,7 +63,8 @@ func (e *estimate) acked(n int64, m mark, now time.Time) {
 		return
 	}
 	sample := float64(e.delivered-m.delivered) / took.Seconds()
-	if m.limited && sample <= e.bytesPerSecond(now) {
+	queued := now.Sub(m.sent) > e.figures.MinRTT+ackDelay+queueAhead
+	if m.limited && !queued && sample <= e.bytesPerSecond(now) {
 		return
 	}
 	if e.rate == 0 {
@@ -74,6 +76,15 @@ func (e *estimate) acked(n int64, m mark, now time.Time) {
 		e.rate += (sample - e.rate) * w
 	}
 	e.learnt = now
+}
+
+// queueAhead is how long a chunk may wait behind others on its way. What is given
+// to a path is lost to all others; where a path becomes slower, less is late.
+const queueAhead = 100 * time.Millisecond
+
+// room returns how many bytes may be on the way.
+func (e *estimate) room(now time.Time) int64 {
+	return max(2*maxChunk, int64(e.bytesPerSecond(now)*(e.figures.MinRTT+ackDelay+queueAhead).Seconds()))
 }
 
 // lost takes in that a chunk will not be acknowledged any more.

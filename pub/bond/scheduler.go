@@ -269,6 +269,9 @@ func (s *Scheduler) Pick(id uint64, now time.Time) (Assignment, bool) {
 	case m.path.cost > s.allowed && !alone, s.now == Standby && s.active != nil && s.active != m.path:
 		return s.probe(m, now)
 	}
+	if m.inFlight >= m.room(now) {
+		return Assignment{}, false
+	}
 	if u, sp, ok := s.fresh(m, now); ok {
 		return s.give(m, u, sp, &s.stats.Copied, now), true
 	}
