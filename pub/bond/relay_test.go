@@ -36,6 +36,8 @@ type testRelay struct {
 	without bool                          // it does not know the extension
 	name    string                        // MOQT_IMPLEMENTATION
 	ack     func(*bond.Ack)               // changes what is sent
+	mute    func() bool                   // the join has no answer
+	again   []byte                        // is sent behind the answer
 
 	mu      sync.Mutex // guards what follows
 	id      bond.ID
@@ -65,6 +67,7 @@ type arrived struct {
 func newTestRelay(t *testing.T, net *netsim.Network) *testRelay {
 	r := &testRelay{t: t, net: net, members: make(map[uint64]*relayMember), objects: make(map[bond.Object]*arrived)}
 	r.server, r.client = transporttest.TLS(t)
+	r.name = "tributary/test"
 	r.start()
 	t.Cleanup(r.stop)
 	return r
@@ -137,7 +140,19 @@ func (r *testRelay) stream(sess *transport.Session, typ uint64, st transport.Rec
 	if err != nil {
 		return nil
 	}
-	out.Write(bond.AppendMessage(nil, r.join(join, sess, out)))
+	r.mu.Lock()
+	mute := r.mute != nil && r.mute()
+	r.mu.Unlock()
+	if !mute {
+		out.Write(bond.AppendMessage(nil, r.join(join, sess, out)))
+	}
+	r.mu.Lock()
+	again := r.again
+	r.again = nil
+	r.mu.Unlock()
+	if again != nil {
+		out.Write(again)
+	}
 	<-sess.Context().Done()
 	r.mu.Lock()
 	defer r.mu.Unlock()

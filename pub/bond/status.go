@@ -100,7 +100,7 @@ func (b *Bond) look() {
 		}
 	}
 	b.figures.paths = paths
-	b.figures.recommend(8*b.sched.Capacity(now), len(members) > 0)
+	b.figures.recommend(8*b.sched.Capacity(now), 8*b.sched.meter.rate(now))
 }
 
 // take returns what the connections over r did since the last call.
@@ -142,19 +142,21 @@ func (s *sample) take(r *route, members []*connection, stats map[uint64]transpor
 }
 
 // An encoder should make this share of what the paths can carry, which the
-// recommendation follows at once when it falls and slowly when it rises.
+// recommendation follows at once when it falls and slowly when it rises. What a
+// path could carry is a guess until it has been tried, so an encoder is led there
+// in steps.
 const (
 	encoderShare = 0.75
 	encoderRise  = 0.25 // of the difference, each second
+	encoderStep  = 1.5  // times what is made now, at most
 )
 
-// recommend follows the capacity, bits/s.
-func (f *figures) recommend(capacity float64, known bool) {
-	want := int64(encoderShare * capacity)
+// recommend follows the capacity, where demand is what is made now; both in
+// bits/s, and 0 where there is none.
+func (f *figures) recommend(capacity, demand float64) {
+	want := int64(min(encoderShare*capacity, encoderStep*demand))
 	switch {
-	case !known:
-		f.encoder = 0
-	case f.encoder == 0 || want < f.encoder:
+	case want == 0 || f.encoder == 0 || want < f.encoder:
 		f.encoder = want
 	default:
 		f.encoder += int64(encoderRise * float64(want-f.encoder))
