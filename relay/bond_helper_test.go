@@ -23,7 +23,7 @@ const bondAlias = 9
 // bondMember is a connection of a publisher that speaks the bond extension. It
 // accepts subscriptions to track, and sends what the test wants.
 type bondMember struct {
-	t       *testing.T
+	t       testing.TB
 	r       *relay.Relay
 	sess    *transport.Session
 	number  uint64
@@ -43,7 +43,7 @@ type bondMember struct {
 
 // plug opens a session with r that offers bonds, in draft v, and publishes track on
 // it. It has not joined.
-func plug(t *testing.T, r *relay.Relay, v moqt.Version, number uint64) *bondMember {
+func plug(t testing.TB, r *relay.Relay, v moqt.Version, number uint64) *bondMember {
 	t.Helper()
 	return plugWith(t, r, v, number, plugOptions{})
 }
@@ -54,7 +54,7 @@ type plugOptions struct {
 }
 
 // plugWith is plug with options.
-func plugWith(t *testing.T, r *relay.Relay, v moqt.Version, number uint64, o plugOptions) *bondMember {
+func plugWith(t testing.TB, r *relay.Relay, v moqt.Version, number uint64, o plugOptions) *bondMember {
 	t.Helper()
 	m := &bondMember{t: t, r: r, number: number, answer: make(chan bond.Message, 1)}
 	client, server := transporttest.Pipe(t, &transporttest.PipeOptions{Version: v})
@@ -207,7 +207,7 @@ func (m *bondMember) proof(b *bond.Joined) *bond.Join {
 }
 
 // newBond returns n members of a new bond.
-func newBond(t *testing.T, r *relay.Relay, v moqt.Version, n int) ([]*bondMember, *bond.Joined) {
+func newBond(t testing.TB, r *relay.Relay, v moqt.Version, n int) ([]*bondMember, *bond.Joined) {
 	t.Helper()
 	first := plug(t, r, v, 0)
 	b := first.found()

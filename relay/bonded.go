@@ -79,8 +79,7 @@ func (b *bonded) Open(h *bond.Header) (bond.SubgroupWriter, error) {
 
 // Has is that of [bonds.Track].
 func (b *bonded) Has(group, object uint64) bool {
-	at := moqt.Location{Group: group, Object: object}
-	return b.t.has(at, at)
+	return b.t.has(moqt.Location{Group: group}, moqt.Location{Group: group, Object: object})
 }
 
 // Close is that of [bonds.Track].
@@ -196,7 +195,6 @@ func (w *bondedWriter) Begin(h *bond.Header) error {
 	at := moqt.Location{Group: h.Group, Object: h.Object.Object}
 	w.object, w.size = moqt.Object{Location: at, Properties: props}, h.Size
 	w.in, w.fresh = false, false
-	w.last = at.Object
 	w.b.t.r.m.ingest.Add(float64(h.Size))
 	if w.dropped = !w.b.admit(at); !w.dropped && h.Size == 0 {
 		return w.append(nil)
@@ -216,7 +214,7 @@ func (w *bondedWriter) Extend(p []byte) error {
 			w.dropped = true
 			return w.b.judge(err)
 		}
-		w.in = true
+		w.in, w.last = true, w.object.Location.Object
 	}
 	n, err := w.w.Extend(p)
 	w.fresh = w.fresh || n > 0
@@ -239,6 +237,7 @@ func (w *bondedWriter) append(payload []byte) error {
 	if err != nil {
 		return w.b.judge(err)
 	}
+	w.last = w.object.Location.Object
 	w.count()
 	return nil
 }
@@ -255,10 +254,14 @@ func (w *bondedWriter) count() {
 }
 
 // Skip is that of [bond.SubgroupWriter].
-func (w *bondedWriter) Skip() {
-	if w.in && w.size > 0 && !w.dropped && !w.w.Skip() {
-		w.w.Abort()
+func (w *bondedWriter) Skip(h *bond.Header) {
+	switch id := h.Object.Object; {
+	case w.in && id == w.last: // what of it came in chunks is a part
+		w.w.Skip()
+	case w.w.Pass(id):
+		w.last = id
 	}
+	w.in = false
 }
 
 // Close is that of [bond.SubgroupWriter].

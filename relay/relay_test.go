@@ -17,7 +17,7 @@ import (
 )
 
 // connect opens a session with r.
-func connect(t *testing.T, r *relay.Relay, c *transport.Config) *transport.Session {
+func connect(t testing.TB, r *relay.Relay, c *transport.Config) *transport.Session {
 	t.Helper()
 	return connectBy(t, r, c, nil)
 }
@@ -28,7 +28,7 @@ func connectIn(t *testing.T, r *relay.Relay, v moqt.Version) *transport.Session 
 	return connectBy(t, r, nil, &transporttest.PipeOptions{Version: v})
 }
 
-func connectBy(t *testing.T, r *relay.Relay, c *transport.Config, o *transporttest.PipeOptions) *transport.Session {
+func connectBy(t testing.TB, r *relay.Relay, c *transport.Config, o *transporttest.PipeOptions) *transport.Session {
 	t.Helper()
 	client, server := transporttest.Pipe(t, o)
 	var wg sync.WaitGroup

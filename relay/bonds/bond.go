@@ -120,11 +120,9 @@ func (b *Bond) take(m *member, h *bond.Header, c bond.Chunk, now time.Time) erro
 	fresh, err := b.asm.Add(m.number, h, c, now)
 	b.m.took(fresh, int64(len(c.Bytes))-fresh)
 	m.took(fresh, int64(len(c.Bytes))-fresh)
-	if fresh > 0 {
-		b.watch()
-		if b.r.budget.Held() > b.r.cfg.MaxHeldAll {
-			b.r.relieve(now)
-		}
+	b.watch()
+	if b.r.budget.Held() > b.r.cfg.MaxHeldAll {
+		b.r.relieve(now)
 	}
 	return b.settle(m, err)
 }

@@ -17,7 +17,7 @@ type Track interface {
 	// it asked again after [Publication.Ready]; any other error puts out the member
 	// that the header came from.
 	Open(h *bond.Header) (bond.SubgroupWriter, error)
-	// Has reports whether an object is there that came another way.
+	// Has reports whether all of a group up to an object is there.
 	Has(group, object uint64) bool
 	// Close is called when no member can bring anything of the track any more.
 	Close()
@@ -88,6 +88,7 @@ func (p *Publication) Ready() { p.m.b.settle(nil, p.m.b.asm.Kick(p.alias, time.N
 func (p *Publication) Whole(h *bond.Header) {
 	h.Alias = p.alias
 	p.m.b.settle(nil, p.m.b.asm.Whole(p.m.number, h, time.Now()))
+	p.m.b.watch()
 }
 
 // PutOut ends the member's session: what it has sent by ordinary means contradicts

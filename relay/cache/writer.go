@@ -130,6 +130,31 @@ func (w *Writer) Skip() bool {
 	return !w.in
 }
 
+// Pass moves the stream past an object of its subgroup that another source has
+// brought whole, as if the stream had repeated it. It reports false if there is no
+// such object.
+func (w *Writer) Pass(id uint64) bool {
+	t := w.source.track
+	t.mu.Lock()
+	defer t.unlock()
+	if w.usable() != nil || w.in || w.begun && id <= w.at {
+		return false
+	}
+	_, g := t.search(w.head.Group)
+	if g == nil {
+		return false
+	}
+	_, o := g.find(id)
+	if o == nil || o.Meta.Datagram || o.Meta.Subgroup != w.head.ID || !o.complete() {
+		return false
+	}
+	prev, had := w.at, w.begun
+	w.at, w.begun = id, true
+	w.attach(&admission{group: g, sub: g.subs[w.head.ID]})
+	w.repeat(o, prev, had)
+	return true
+}
+
 // Close says that the stream ended with FIN: its last object is the last of
 // the subgroup.
 func (w *Writer) Close() error {

@@ -17,7 +17,8 @@ type Sink interface {
 	// again when more of the object comes, or by [Assembler.Kick]; any other error
 	// is the fault of the member that sent the header.
 	Open(h *Header) (SubgroupWriter, error)
-	// Has reports whether an object is there, whole, that came another way.
+	// Has reports whether all of a group up to an object is there, though it did not
+	// come in chunks.
 	Has(o Object) bool
 }
 
@@ -28,8 +29,9 @@ type SubgroupWriter interface {
 	Begin(h *Header) error
 	// Extend takes the next bytes of the object, which it must not keep.
 	Extend(b []byte) error
-	// Skip says that the rest of the object has come another way.
-	Skip()
+	// Skip says that an object, or the rest of the one that was begun, has come
+	// another way.
+	Skip(h *Header)
 	// Close says that nothing follows. h is the header with End that told so.
 	Close(h *Header) error
 	// Abort says that what follows, or the rest of the object, does not come.

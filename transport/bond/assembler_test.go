@@ -59,7 +59,14 @@ func (w *recorder) Extend(b []byte) error {
 	return w.refuse
 }
 
-func (w *recorder) Skip()               { w.at.skipped = true }
+func (w *recorder) Skip(h *Header) {
+	if w.at == nil || w.at.header.Object != h.Object {
+		w.note("skip %d/%d", h.Group, h.Object.Object)
+		return
+	}
+	w.at.skipped = true
+}
+
 func (w *recorder) Abort()              { w.note("abort %d", w.group) }
 func (w *recorder) Close(*Header) error { w.note("close %d", w.group); return nil }
 
@@ -318,7 +325,7 @@ func (discard) Open(*Header) (SubgroupWriter, error) { return discard{}, nil }
 func (discard) Has(Object) bool                      { return false }
 func (discard) Begin(*Header) error                  { return nil }
 func (discard) Extend([]byte) error                  { return nil }
-func (discard) Skip()                                {}
+func (discard) Skip(*Header)                         {}
 func (discard) Close(*Header) error                  { return nil }
 func (discard) Abort()                               {}
 
@@ -369,7 +376,14 @@ func TestNotYet(t *testing.T) {
 // of one, before its turn, and before any chunk.
 func TestOtherWay(t *testing.T) {
 	there := make(map[uint64]bool)
-	sink := &record{has: func(o Object) bool { return there[o.Object] }}
+	sink := &record{has: func(o Object) bool {
+		for i := uint64(3); i <= o.Object; i++ {
+			if !there[i] {
+				return false
+			}
+		}
+		return true
+	}}
 	a := NewAssembler(Limits{}, sink)
 	whole := func(object uint64) {
 		there[object] = true
@@ -384,7 +398,7 @@ func TestOtherWay(t *testing.T) {
 	a.Add(0, head(0, 6, 1), Chunk{Bytes: []byte("6")}, start) // too late
 	whole(4)
 	a.Add(0, head(0, 5, 1), Chunk{Bytes: []byte("5")}, start)
-	want := []string{"open 0", "0/4", "0/5", "0/7"}
+	want := []string{"open 0", "0/4", "0/5", "skip 0/6", "0/7"}
 	if !slices.Equal(sink.log, want) || a.Held() != 0 || !sink.objects[0].skipped {
 		t.Errorf("it did %q and holds %d bytes, want %q and none, and the rest of 4 skipped", sink.log, a.Held(), want)
 	}

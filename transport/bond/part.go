@@ -33,7 +33,6 @@ type part struct {
 	have      int64
 	cost      int64
 	out       int64 // bytes that were taken
-	given     bool  // a writer has begun it
 	elsewhere bool  // it came whole another way
 	told      bool  // that it is whole
 }

@@ -47,10 +47,10 @@ func (a *Assembler) follows(p *part) bool {
 	if p.sub.at != nil {
 		return p == p.sub.at
 	}
-	if p.sub.begun {
-		return before <= p.sub.taken
+	if p.sub.begun && before <= p.sub.taken || !p.sub.begun && (h.Previous == 0 || h.Begins) {
+		return true
 	}
-	return h.Previous == 0 || h.Begins || a.sink.Has(Object{h.Alias, h.Group, before})
+	return h.Previous > 0 && a.sink.Has(Object{h.Alias, h.Group, before})
 }
 
 // next returns the first object of a subgroup that may be taken now, or nil.
@@ -84,6 +84,7 @@ func (a *Assembler) flush(p *part, now time.Time) {
 		a.stats.Objects++
 		sub := p.sub
 		a.pass(p, now)
+		a.overtaken(sub, now)
 		p = a.next(sub)
 	}
 }
@@ -108,7 +109,6 @@ func (a *Assembler) begin(p *part) bool {
 	}
 	sub.at = p
 	if sub.writer != nil {
-		p.given = true
 		a.check(sub, p.maker, sub.writer.Begin(&p.header))
 	}
 	return true
@@ -118,9 +118,9 @@ func (a *Assembler) begin(p *part) bool {
 func (a *Assembler) extend(p *part) {
 	w := p.sub.writer
 	switch {
-	case w == nil || !p.given:
+	case w == nil:
 	case p.elsewhere:
-		w.Skip()
+		w.Skip(&p.header)
 	default:
 		a.check(p.sub, p.last, p.take(w))
 	}
@@ -195,6 +195,22 @@ func (a *Assembler) pass(p *part, now time.Time) {
 func (a *Assembler) lose(p *part, now time.Time) {
 	a.stats.Lost++
 	a.pass(p, now)
+}
+
+// overtaken drops objects that come before one that was taken: they are there, or
+// who sent that has given them up.
+func (a *Assembler) overtaken(sub *subgroup, now time.Time) {
+	for i := 0; i < len(sub.open); {
+		p := sub.open[i]
+		switch {
+		case p.header.Object.Object > sub.taken:
+			i++
+		case a.sink.Has(p.header.Object):
+			a.pass(p, now)
+		default:
+			a.lose(p, now)
+		}
+	}
 }
 
 func without(from []*part, p *part) []*part {
