@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tributary-live/tributary/relay/cache"
+	"github.com/tributary-live/tributary/transport"
 	"github.com/tributary-live/tributary/transport/moqt"
 )
 
@@ -47,17 +48,47 @@ type lag struct {
 
 	mu      sync.Mutex // guards what follows
 	streams map[*outStream]struct{}
+	rests   *sender // waits for the next stream; nil if none does
+	over    bool    // none is to
 }
 
 func newLag() lag {
 	return lag{held: make(chan struct{}, 1), asked: -1, streams: make(map[*outStream]struct{})}
 }
 
+// sender is a goroutine that sends streams, one after the other: most groups begin
+// when the one before has ended, and to begin one is the same for all subscribers
+// at once, so what need not be made anew for each is kept.
+type sender struct {
+	ctx    context.Context // ends when its stream is given up, and with the sender
+	cancel context.CancelFunc
+	next   chan *outStream                          // cap 1: what to send after it has come to rest; closed if there is nothing
+	writer atomic.Pointer[transport.SubgroupWriter] // of its stream; cancelled with ctx
+}
+
+func newSender(ctx context.Context) *sender {
+	s := &sender{next: make(chan *outStream, 1)}
+	s.ctx, s.cancel = context.WithCancel(ctx)
+	context.AfterFunc(s.ctx, func() {
+		if w := s.writer.Load(); w != nil {
+			w.Cancel(moqt.StreamTooFarBehind)
+		}
+	})
+	return s
+}
+
+// writes has w cancelled when the stream is given up.
+func (s *sender) writes(w *transport.SubgroupWriter) {
+	s.writer.Store(w)
+	if s.ctx.Err() != nil { // before it was there, perhaps
+		w.Cancel(moqt.StreamTooFarBehind)
+	}
+}
+
 // outStream is a subgroup that is being sent: one downstream stream, or a few
 // one after the other if it has gaps.
 type outStream struct {
-	ctx    context.Context // ends when it is given up
-	cancel context.CancelFunc
+	*sender
 	cursor *cache.Cursor
 	group  uint64
 	base   int          // newer groups that there were when it began
@@ -168,25 +199,58 @@ func (k *sink) giveUp() {
 	}
 }
 
-// begin sends the subgroup of c in a goroutine of its own.
+// begin has the subgroup of c sent, by the sender that waits if there is one.
 func (k *sink) begin(ctx context.Context, c *cache.Cursor) {
 	o := &outStream{cursor: c, group: c.Header().Group, base: c.Behind()}
-	o.ctx, o.cancel = context.WithCancel(ctx)
-	k.lag.mu.Lock()
-	k.lag.streams[o] = struct{}{}
-	k.lag.mu.Unlock()
-	k.streams.Go(func() {
-		defer k.finish(o)
-		k.send(o)
-	})
+	l := &k.lag
+	l.mu.Lock()
+	o.sender = l.rests
+	l.rests = nil
+	fresh := o.sender == nil
+	if fresh {
+		o.sender = newSender(ctx)
+	}
+	l.streams[o] = struct{}{}
+	l.mu.Unlock()
+	if fresh {
+		k.senders.Go(func() { k.run(o.sender, o) })
+		return
+	}
+	o.next <- o
 }
 
-func (k *sink) finish(o *outStream) {
-	k.lag.mu.Lock()
-	delete(k.lag.streams, o)
-	k.lag.mu.Unlock()
+// run sends o, and after it what else it is given.
+func (k *sink) run(s *sender, o *outStream) {
+	defer s.cancel()
+	for ok := true; ok && k.sendNext(s, o); {
+		o, ok = <-s.next
+	}
+}
+
+// sendNext sends o and reports whether s is to wait for another one.
+func (k *sink) sendNext(s *sender, o *outStream) (rests bool) {
+	k.send(o)
+	l := &k.lag
+	l.mu.Lock()
+	delete(l.streams, o)
+	rests = l.rests == nil && !l.over && s.ctx.Err() == nil
+	if rests {
+		l.rests = s
+	}
+	l.mu.Unlock()
 	k.caughtUp(o)
-	o.cancel()
+	return rests
+}
+
+// letGo ends the sender that waits, and has no other one wait.
+func (k *sink) letGo() {
+	k.lag.mu.Lock()
+	s := k.lag.rests
+	k.lag.rests, k.lag.over = nil, true
+	k.lag.mu.Unlock()
+	if s != nil {
+		close(s.next)
+	}
 }
 
 // caughtUp takes note that all that there is of a subgroup has been sent.

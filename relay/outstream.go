@@ -35,7 +35,8 @@ func (k *sink) sendRun(o *outStream) (again bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	defer context.AfterFunc(o.ctx, func() { w.Cancel(moqt.StreamTooFarBehind) })()
+	o.writes(w)
+	defer o.writer.Store(nil)
 	complete := func(ctx context.Context) {
 		if at, ok := c.Complete(ctx); ok {
 			w.Complete(at)

@@ -28,7 +28,7 @@ type sink struct {
 	state     transport.SubscriptionState // as it was seen last
 	datagrams <-chan struct{}             // closed when sendDatagrams is needed; nil once it runs
 	wg        sync.WaitGroup              // sendDatagrams
-	streams   sync.WaitGroup              // send
+	senders   sync.WaitGroup
 
 	mu     sync.Mutex         // guards what follows
 	stop   context.CancelFunc // of serve, once it runs
@@ -234,7 +234,8 @@ func (k *sink) drain(ctx context.Context, stop context.CancelFunc) {
 		k.startDatagrams(ctx)
 	default:
 	}
-	k.streams.Wait()
+	k.letGo()
+	k.senders.Wait()
 	stop()
 	k.wg.Wait()
 	k.mu.Lock()

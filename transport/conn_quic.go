@@ -70,6 +70,15 @@ func (c *quicConn) OpenUniStream(ctx context.Context) (SendStream, error) {
 	return quicSend{s, c}, nil
 }
 
+// TryOpenUniStream is for [tryOpener].
+func (c *quicConn) TryOpenUniStream() (SendStream, bool) {
+	s, err := c.conn.OpenUniStream()
+	if err != nil {
+		return nil, false
+	}
+	return quicSend{s, c}, true
+}
+
 func (c *quicConn) AcceptStream(ctx context.Context) (Stream, error) {
 	s, err := c.conn.AcceptStream(ctx)
 	if err != nil {

@@ -256,17 +256,7 @@ func (w *SubgroupWriter) start(b []byte, o *moqt.Object, size int64) (*schedStre
 // subscriber has lost interest meanwhile.
 func (w *SubgroupWriter) openStream(first bool, deadline time.Time) (*schedStream, error) {
 	t := w.t
-	ctx, cancel := context.WithCancel(w.ctx)
-	defer cancel()
-	defer context.AfterFunc(t.rs.ctx, cancel)()
-	if !deadline.IsZero() {
-		late := time.AfterFunc(time.Until(deadline), func() {
-			w.expire()
-			cancel()
-		})
-		defer late.Stop()
-	}
-	opened, err := t.s.conn.OpenUniStream(ctx)
+	opened, err := w.newStream(deadline)
 	if err != nil {
 		t.mu.Lock()
 		end := w.end
@@ -295,6 +285,34 @@ func (w *SubgroupWriter) openStream(first bool, deadline time.Time) (*schedStrea
 	}
 	t.s.trace.subgroup(qlog.Created, st, header)
 	return st, nil
+}
+
+// tryOpener is a connection that can open a stream, if the peer's limit allows
+// one more now, without a context, which costs more than the stream.
+type tryOpener interface {
+	// TryOpenUniStream returns false if OpenUniStream may have to wait, or fails.
+	TryOpenUniStream() (SendStream, bool)
+}
+
+// newStream opens a stream when the peer allows it. It waits for that until the
+// deadline, which may be zero, or the end of w's context or the subscription.
+func (w *SubgroupWriter) newStream(deadline time.Time) (SendStream, error) {
+	if c, ok := w.t.s.conn.(tryOpener); ok && w.ctx.Err() == nil && w.t.rs.ctx.Err() == nil {
+		if st, ok := c.TryOpenUniStream(); ok {
+			return st, nil
+		}
+	}
+	ctx, cancel := context.WithCancel(w.ctx)
+	defer cancel()
+	defer context.AfterFunc(w.t.rs.ctx, cancel)()
+	if !deadline.IsZero() {
+		late := time.AfterFunc(time.Until(deadline), func() {
+			w.expire()
+			cancel()
+		})
+		defer late.Stop()
+	}
+	return w.t.s.conn.OpenUniStream(ctx)
 }
 
 // write writes p to st. That it was reset here, because the subscriber does not
