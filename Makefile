@@ -4,7 +4,7 @@ GO      ?= go
 BIN     := bin
 COMMANDS := moq moq-relay moq-pub moq-sub moq-api moq-dir moq-clock moq-bench moq-interop-client
 
-.PHONY: help build run compose test unit lint web e2e drills interop fuzz bench lab clean
+.PHONY: help build run compose test unit lint web e2e drills interop fuzz bench multipath lab clean
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
@@ -46,6 +46,10 @@ bench: build ## measure all of docs/performance.md: an hour and a half on two qu
 	$(BIN)/moq-bench urgent --way direct $(if $(BENCH),--runs 1 --duration 20s) > $(FIGURES)/urgent.txt
 	$(BIN)/moq-bench bars relay $(BENCH) > $(FIGURES)/relay.txt || true
 	$(BIN)/moq-bench plot --out $(FIGURES) --page docs/performance.md $(FIGURES)/session.txt $(FIGURES)/urgent.txt $(FIGURES)/relay.txt
+
+multipath: build ## measure all of docs/multipath.md: as root with real links as well, which takes an hour and a half; BENCH=--quick takes a minute
+	$(BIN)/moq-bench bars multipath $(BENCH) > $(FIGURES)/multipath.txt || true
+	$(BIN)/moq-bench plot --out $(FIGURES) --page docs/multipath.md $(FIGURES)/multipath.txt
 
 LAB ?= --scenario '[0-9]+[a-z]?' --peer bond,single,mptcp --runs 3
 lab: build ## a publisher with several links between network namespaces, beside MPTCP: needs root, and asks sudo for it

@@ -13,10 +13,14 @@ import (
 // The figures, by the name of their file.
 func (r *Results) charts() map[string]*chart {
 	charts := map[string]*chart{
-		"session.svg": r.session(),
-		"urgent.svg":  r.byKind("8 kB urgent objects beside a track that fills 10 Mbit/s: age", "ms", regexp.MustCompile(`^Urgent/over=([^/]+)/`), "p50-ms", "p99-ms"),
-		"viewers.svg": r.viewers(),
-		"soak.svg":    r.soak(),
+		"session.svg":   r.session(),
+		"urgent.svg":    r.byKind("8 kB urgent objects beside a track that fills 10 Mbit/s: age", "ms", regexp.MustCompile(`^Urgent/over=([^/]+)/`), "p50-ms", "p99-ms"),
+		"viewers.svg":   r.viewers(),
+		"bulk.svg":      r.multipath("Bulk over two links: share of their rate", "%", "%-of-links", "netsim", `bulk-(.*)`),
+		"bulk-real.svg": r.multipath("Bulk over two links between network namespaces: share of their rate", "%", "%-of-links", "lab", `bulk-(.*)`),
+		"traces.svg":    r.multipath("Real links replayed: pictures that take more than 500 ms, or never come", "%", "%-late@500", "netsim", `([A-E]-cbr-\d)-.*`),
+		"cut.svg":       r.multipath("A link of two is cut: longest time without a new picture", "ms", "gap-ms", "netsim", `cut-(.*)`),
+		"soak.svg":      r.soak(),
 	}
 	for _, subs := range []string{"300", "150"} { // the full form, else the quick one
 		over := regexp.MustCompile(`^Fanout/over=([^/]+)/subs=` + subs + `/size=8192/rate=30$`)
@@ -50,12 +54,17 @@ func (r *Results) values(label string, names []string, unit string) series {
 	s := series{name: label}
 	for _, n := range names {
 		v, ok := r.median(n, unit)
-		if !ok {
-			v = math.NaN()
-		}
-		s.values = append(s.values, v)
+		s.values = append(s.values, orNone(v, ok))
 	}
 	return s
+}
+
+// orNone returns v, or what is not drawn if there is none.
+func orNone(v float64, ok bool) float64 {
+	if !ok {
+		return math.NaN()
+	}
+	return v
 }
 
 // session compares the throughputs by size and number of streams.

@@ -21,6 +21,9 @@ BenchmarkFanout/over=relay/subs=1200/size=6250/rate=10	90000	54 cpu-µs/obj	80 s
 BenchmarkFanout/over=relay/subs=300/size=6250/rate=10	90000	54 cpu-µs/obj	20 server-%
 BenchmarkSession/over=bulk/size=65536/streams=1	900	480 MB/s
 BenchmarkSession/over=bare-bulk/size=65536/streams=1	900	500 MB/s
+BenchmarkMultipath/scenario=bulk-10+2/peer=bond/on=netsim	900	93 %-of-links	0 %-late@500	40 gap-ms
+BenchmarkMultipath/scenario=bulk-10+2/peer=single/on=netsim	900	79 %-of-links	0 %-late@500	40 gap-ms
+BenchmarkMultipath/scenario=bulk-5+3/peer=bond/on=netsim	900	92 %-of-links	0 %-late@500	40 gap-ms
 bar  CPU per byte / bare quic-go  1.200 x  target <= 1.100  fails > 1.250  missed
 bar  handshakes  701.5 /s  target -  fails -  -  # 0 refused
 bar  CPU per byte / bare quic-go  1.013 x  target <= 1.100  fails > 1.250  ok
@@ -41,8 +44,8 @@ func TestWrite(t *testing.T) {
 	}
 	for range 2 { // the second time it replaces itself
 		written, err := r.Write(dir, page)
-		if err != nil || len(written) != 6 {
-			t.Fatalf("Write() = %v, %v, want five charts and the page", written, err)
+		if err != nil || len(written) != 7 {
+			t.Fatalf("Write() = %v, %v, want six charts and the page", written, err)
 		}
 	}
 	text, _ := os.ReadFile(page)
@@ -53,7 +56,7 @@ func TestWrite(t *testing.T) {
 	if string(text) != want {
 		t.Errorf("page is\n%s\nwant\n%s", text, want)
 	}
-	for _, name := range []string{"cpu.svg", "delay.svg", "memory.svg", "viewers.svg", "session.svg"} {
+	for _, name := range []string{"cpu.svg", "delay.svg", "memory.svg", "viewers.svg", "session.svg", "bulk.svg"} {
 		svg, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil {
 			t.Error(err)

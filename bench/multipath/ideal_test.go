@@ -15,15 +15,15 @@ func TestIdeal(t *testing.T) {
 		t.Skip("TRIBUTARY_TRACES names no folder of traces")
 	}
 	want := map[string][2][3]float64{ // best single link, all
-		"A-verizon-tmobile-cbr-4":   {{9.3, 6.7, 5.7}, {0.08, 0, 0}},
-		"A-verizon-tmobile-cbr-8":   {{24.7, 22.4, 21.9}, {2.8, 1.8, 0.6}},
-		"B-att-verizon-cbr-2":       {{8.8, 6.0, 4.8}, {0.5, 0, 0}},
-		"B-att-verizon-cbr-4":       {{23.1, 19.0, 15.7}, {8.1, 4.8, 3.1}},
-		"C-starlink-verizon-cbr-4":  {{5.9, 5.2, 4.3}, {0.34, 0, 0}},
-		"C-starlink-verizon-cbr-8":  {{24.0, 21.5, 19.7}, {8.5, 5.8, 3.6}},
-		"D-starlink-att-umts-cbr-2": {{4.3, 3.5, 2.6}, {0, 0, 0}},
-		"D-starlink-att-umts-cbr-4": {{5.9, 5.2, 4.3}, {1.7, 0.9, 0}},
-		"E-5g-att-cbr-2":            {{11.8, 8.2, 4.1}, {1.1, 0.4, 0}},
+		"A-cbr-4-verizon-tmobile":   {{9.3, 6.7, 5.7}, {0.08, 0, 0}},
+		"A-cbr-8-verizon-tmobile":   {{24.7, 22.4, 21.9}, {2.8, 1.8, 0.6}},
+		"B-cbr-2-att-verizon":       {{8.8, 6.0, 4.8}, {0.5, 0, 0}},
+		"B-cbr-4-att-verizon":       {{23.1, 19.0, 15.7}, {8.1, 4.8, 3.1}},
+		"C-cbr-4-starlink-verizon":  {{5.9, 5.2, 4.3}, {0.34, 0, 0}},
+		"C-cbr-8-starlink-verizon":  {{24.0, 21.5, 19.7}, {8.5, 5.8, 3.6}},
+		"D-cbr-2-starlink-att-umts": {{4.3, 3.5, 2.6}, {0, 0, 0}},
+		"D-cbr-4-starlink-att-umts": {{5.9, 5.2, 4.3}, {1.7, 0.9, 0}},
+		"E-cbr-2-5g-att":            {{11.8, 8.2, 4.1}, {1.1, 0.4, 0}},
 	}
 	for _, s := range replays() {
 		t.Run(s.Name, func(t *testing.T) {

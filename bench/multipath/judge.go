@@ -117,8 +117,8 @@ func closure(j *judgement) []row {
 		return nil
 	}
 	closed := func(o *Outcome) float64 { return (best - o.Late500) / (best - most) }
-	r := j.row("gap closure at 500 ms", "", closed, lowest, atLeast(0.8, 0))
-	r.Note += fmt.Sprintf("; late@500 %s %%, best link alone %s %%, possible %s %%", short(j.median(Bond, late500)), short(best), short(most))
+	r := j.told("gap closure at 500 ms", "", j.median(Bond, closed), atLeast(0.8, 0))
+	r.Note = fmt.Sprintf("worst of %d: %s; late@500 %s %%, best link alone %s %%, possible %s %%", len(j.runs[Bond]), short(j.worst(closed, lowest)), short(j.median(Bond, late500)), short(best), short(most))
 	return []row{r}
 }
 

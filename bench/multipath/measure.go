@@ -58,7 +58,7 @@ func (c *Config) wants(s *Scenario) bool {
 // quick reports whether the quick form has the scenario: of the traces, one that
 // has room and one that has little.
 func (s *Scenario) quick() bool {
-	return s.Links[0].Trace == "" || s.Name == "A-verizon-tmobile-cbr-4" || s.Name == "B-att-verizon-cbr-2"
+	return s.Links[0].Trace == "" || s.Name == "A-cbr-4-verizon-tmobile" || s.Name == "B-cbr-2-att-verizon"
 }
 
 // Bars plays the scenarios, prints a line for each run, and returns the bars.

@@ -170,11 +170,11 @@ func replays() []*Scenario {
 		{"E", []Link{nr, att}, []float64{2}},
 	} {
 		for _, bitrate := range r.bitrates {
-			number := r.name
+			name := r.name + "-cbr-" + short(bitrate)
 			for _, l := range r.links {
-				number += "-" + l.Name
+				name += "-" + l.Name
 			}
-			all = append(all, &Scenario{Number: r.name, Name: number + "-cbr-" + short(bitrate), Links: r.links, Load: Load{Bitrate: bitrate},
+			all = append(all, &Scenario{Number: r.name, Name: name, Links: r.links, Load: Load{Bitrate: bitrate},
 				Mode: bond.Aggregate, Length: 120 * time.Second, judge: closure})
 		}
 	}
