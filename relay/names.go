@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/tributary-live/tributary/transport"
 	"github.com/tributary-live/tributary/transport/moqt"
@@ -107,21 +108,64 @@ func (r *Relay) publishersLocked(ns moqt.Namespace) []*announcement {
 	return found
 }
 
+// tooLarge refuses a prefix under which too much is live.
+func (p *peer) tooLarge(prefix moqt.Namespace, refuse func(moqt.RequestCode, string)) bool {
+	most := p.r.cfg.MaxMatches
+	if len(p.r.live.List(prefix, most+1)) <= most {
+		return false
+	}
+	refuse(moqt.RequestNamespaceTooLarge, fmt.Sprintf("more than %d namespaces are live under the prefix; ask for a longer one", most))
+	return true
+}
+
 func (p *peer) serveWatch(req *transport.WatchRequest) {
-	if most := p.r.cfg.MaxMatches; len(p.r.live.List(req.Prefix, most+1)) > most {
-		req.Reject(moqt.RequestNamespaceTooLarge, fmt.Sprintf("more than %d namespaces are live under the prefix; ask for a longer one", most))
+	if p.tooLarge(req.Prefix, func(code moqt.RequestCode, why string) { req.Reject(code, why) }) {
 		return
 	}
+	updates := req.PrefixUpdates()
 	out, err := req.Accept()
 	if err != nil {
 		return
 	}
 	defer out.Close()
 	defer context.AfterFunc(p.r.ctx, func() { out.Close() })()
-	w := p.r.live.Watch(req.Prefix)
+	for prefix := req.Prefix; ; {
+		u := p.watch(out, prefix, updates)
+		if u == nil || p.tooLarge(u.Prefix, u.Reject) || u.Accept() != nil {
+			return
+		}
+		prefix = u.Prefix
+	}
+}
+
+// watch tells of the namespaces under a prefix until the request is over, and then
+// returns nil, or until its peer wants another prefix.
+func (p *peer) watch(out *transport.NamespaceWriter, prefix moqt.Namespace, updates <-chan *transport.PrefixUpdate) (next *transport.PrefixUpdate) {
+	ctx, cancel := context.WithCancel(out.Context())
+	var waiting sync.WaitGroup
+	defer waiting.Wait()
+	defer cancel()
+	waiting.Go(func() {
+		select {
+		case next = <-updates:
+			cancel()
+		case <-ctx.Done():
+		}
+	})
+	p.tell(ctx, out, prefix)
+	if out.Context().Err() == nil && ctx.Err() == nil {
+		out.Close() // it could not be told
+	}
+	cancel()
+	waiting.Wait()
+	return next
+}
+
+func (p *peer) tell(ctx context.Context, out *transport.NamespaceWriter, prefix moqt.Namespace) {
+	w := p.r.live.Watch(prefix)
 	defer w.Close()
 	for {
-		changes, err := w.Next(out.Context())
+		changes, err := w.Next(ctx)
 		if err != nil {
 			return
 		}
@@ -131,7 +175,7 @@ func (p *peer) serveWatch(req *transport.WatchRequest) {
 				tell = out.Remove
 			}
 			if err := tell(c.Namespace); err != nil {
-				p.log.Debug("namespace watcher lost", "ns", req.Prefix, "err", err)
+				p.log.Debug("namespace watcher lost", "ns", prefix, "err", err)
 				return
 			}
 		}
@@ -142,21 +186,46 @@ func (p *peer) serveWatch(req *transport.WatchRequest) {
 // publishes here goes to its peer by PUBLISH.
 type interest struct {
 	p      *peer
-	prefix moqt.Namespace
+	prefix moqt.Namespace // guarded by Relay.mu
 	req    *transport.TracksRequest
 }
 
 func (p *peer) serveTracks(req *transport.TracksRequest) {
 	r := p.r
+	updates := req.PrefixUpdates()
 	if err := req.Accept(); err != nil {
 		return
 	}
-	in := &interest{p: p, prefix: req.Prefix, req: req}
+	in := &interest{p: p, req: req}
+	defer func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		delete(r.interest, in)
+	}()
+	for prefix := req.Prefix; ; {
+		p.publishAll(in, prefix)
+		select {
+		case u := <-updates:
+			if u.Accept() != nil {
+				return
+			}
+			prefix = u.Prefix
+		case <-req.Context().Done():
+			return
+		}
+	}
+}
+
+// publishAll offers the tracks under a prefix to somebody who wants them all, those
+// that are there and those to come.
+func (p *peer) publishAll(in *interest, prefix moqt.Namespace) {
+	r := p.r
 	r.mu.Lock()
+	in.prefix = prefix
 	r.interest[in] = struct{}{}
 	var there []*track
 	for name, t := range r.tracks {
-		if name.Namespace.HasPrefix(in.prefix) && t.isPublished(p) {
+		if name.Namespace.HasPrefix(prefix) && t.isPublished(p) {
 			there = append(there, t)
 		}
 	}
@@ -164,10 +233,6 @@ func (p *peer) serveTracks(req *transport.TracksRequest) {
 	for _, t := range there {
 		p.wg.Go(func() { t.publishTo(in) })
 	}
-	<-req.Context().Done()
-	r.mu.Lock()
-	delete(r.interest, in)
-	r.mu.Unlock()
 }
 
 // interested returns who wants every track under ns and is not p itself.

@@ -68,26 +68,30 @@ func (s *Session) serveAnnounce(rs *requestStream, m *wire.PublishNamespace) {
 		return
 	}
 	if s.offer(rs, &AnnounceRequest{incoming: incoming{rs}, Namespace: m.Namespace}) {
-		s.hold(rs, nil)
+		s.hold(rs, nil, nil)
 	}
 }
 
 // hold follows a namespace request until the peer ends it, by FIN or reset. If
-// not nil, updated is given what updates say and may refuse it.
-func (s *Session) hold(rs *requestStream, updated func(*wire.Params) *wire.RequestError) {
+// not nil, updated is given what updates say and may refuse it; moved is given a new
+// prefix, and answers the update unless it returns a refusal.
+func (s *Session) hold(rs *requestStream, updated func(*wire.Params) *wire.RequestError, moved func(moqt.Namespace) *wire.RequestError) {
 	err := rs.follow(func(m wire.Message) error {
 		update, ok := m.(*wire.RequestUpdate)
 		if !ok {
 			return rs.unexpected(m)
 		}
 		var no *wire.RequestError
-		switch {
-		case update.Params.Prefix.Set:
-			no = &wire.RequestError{Code: moqt.RequestNotSupported, Reason: "the prefix of a request cannot be changed here; make a new request"}
-		case updated != nil:
+		if updated != nil {
 			no = updated(&update.Params)
 		}
-		if no == nil {
+		prefix := update.Params.Prefix
+		switch {
+		case no == nil && prefix.Set: // never of an announcement: the codec sees to that
+			if no = moved(prefix.Value); no == nil {
+				return nil
+			}
+		case no == nil:
 			return rs.send(&wire.RequestOK{})
 		}
 		rs.sendLast(no)
@@ -114,10 +118,11 @@ type NamespaceEvent struct {
 
 // NamespaceReader tells the namespaces that the peer knows under a prefix.
 type NamespaceReader struct {
-	rs     *requestStream
-	prefix moqt.Namespace
+	rs      *requestStream
+	changes prefixChanges
 
 	mu     sync.Mutex // guards what follows
+	prefix moqt.Namespace
 	live   map[moqt.Namespace]struct{}
 	events []NamespaceEvent
 	err    error
@@ -140,6 +145,7 @@ func (s *Session) WatchNamespaces(ctx context.Context, prefix moqt.Namespace) (*
 		return nil, rs.unexpected(m)
 	}
 	n := &NamespaceReader{rs: rs, prefix: prefix, live: make(map[moqt.Namespace]struct{}), wake: make(chan struct{}, 1)}
+	rs.agreed = n.answered
 	if !s.wg.Go(n.run) {
 		return nil, s.cause()
 	}
@@ -159,7 +165,10 @@ func (n *NamespaceReader) run() {
 		default:
 			return n.rs.unexpected(m)
 		}
-		ns, err := n.prefix.Join(suffix)
+		n.mu.Lock()
+		prefix := n.prefix
+		n.mu.Unlock()
+		ns, err := prefix.Join(suffix)
 		if err != nil {
 			return s.fail(moqt.SessionProtocolViolation, "NAMESPACE: %v", err)
 		}
@@ -276,6 +285,9 @@ func (s *Session) unwatch(rs *requestStream) {
 type WatchRequest struct {
 	incoming
 	Prefix moqt.Namespace
+
+	prefixes prefixUpdates
+	writer   *NamespaceWriter // set before the answer
 }
 
 func (s *Session) serveWatch(rs *requestStream, m *wire.SubscribeNamespace) {
@@ -286,8 +298,11 @@ func (s *Session) serveWatch(rs *requestStream, m *wire.SubscribeNamespace) {
 	if m.Tracks {
 		s.wg.Go(func() { s.serveTracksToo(rs, m) })
 	}
-	if s.offer(rs, &WatchRequest{incoming{rs}, m.Prefix}) {
-		s.hold(rs, nil)
+	r := &WatchRequest{incoming: incoming{rs}, Prefix: m.Prefix}
+	if s.offer(rs, r) {
+		s.hold(rs, nil, func(prefix moqt.Namespace) *wire.RequestError {
+			return r.prefixes.update(rs, prefix, func(ns moqt.Namespace) error { return r.writer.setPrefix(ns) })
+		})
 	}
 }
 
@@ -310,7 +325,7 @@ func (s *Session) serveTracksToo(rs *requestStream, m *wire.SubscribeNamespace) 
 	too.id, too.kind = rs.id, wire.KindSubscribeTracks
 	defer too.cancel(ErrClosed)
 	defer context.AfterFunc(rs.ctx, func() { too.cancel(context.Cause(rs.ctx)) })()
-	r := &TracksRequest{incoming: incoming{too}, Prefix: m.Prefix, Forward: m.Params.Forward.Or(true), p: m.Params}
+	r := &TracksRequest{incoming: incoming{too}, Prefix: m.Prefix, prefix: m.Prefix, Forward: m.Params.Forward.Or(true), p: m.Params}
 	if s.offer(too, r) {
 		<-too.ctx.Done()
 	}
@@ -319,19 +334,21 @@ func (s *Session) serveTracksToo(rs *requestStream, m *wire.SubscribeNamespace) 
 // NamespaceWriter tells a peer which namespaces there are under its prefix. Its
 // methods may be called concurrently.
 type NamespaceWriter struct {
-	rs     *requestStream
-	prefix moqt.Namespace
-	turn   chan struct{} // cap 1: who has put a token in may use told and write
+	rs   *requestStream
+	turn chan struct{} // cap 1: who has put a token in may use what follows and write
 
-	told map[moqt.Namespace]struct{}
+	prefix moqt.Namespace
+	told   map[moqt.Namespace]struct{}
 }
 
 // Accept answers REQUEST_OK.
 func (r *WatchRequest) Accept() (*NamespaceWriter, error) {
+	w := &NamespaceWriter{rs: r.rs, prefix: r.Prefix, turn: make(chan struct{}, 1), told: make(map[moqt.Namespace]struct{})}
+	r.writer = w
 	if err := r.rs.answer(&wire.RequestOK{}, false); err != nil {
 		return nil, err
 	}
-	return &NamespaceWriter{rs: r.rs, prefix: r.Prefix, turn: make(chan struct{}, 1), told: make(map[moqt.Namespace]struct{})}, nil
+	return w, nil
 }
 
 // Context ends when the peer ends the request.
@@ -341,11 +358,11 @@ func (w *NamespaceWriter) Context() context.Context { return w.rs.ctx }
 // under the prefix. It blocks while the peer does not read, at most
 // Limits.MessageTimeout, after which the request is over.
 func (w *NamespaceWriter) Add(ns moqt.Namespace) error {
-	suffix, ok := ns.Suffix(w.prefix)
-	if !ok {
-		return fmt.Errorf("moqt: namespace %v is not under %v", ns, w.prefix)
-	}
 	return w.inTurn(func() error {
+		suffix, ok := ns.Suffix(w.prefix)
+		if !ok {
+			return fmt.Errorf("moqt: namespace %v is not under %v", ns, w.prefix)
+		}
 		if _, there := w.told[ns]; there {
 			return nil
 		}

@@ -39,7 +39,10 @@ type requestStream struct {
 	decided bool            // replied is closed, or will be
 	refused bool            // the first answer was REQUEST_ERROR
 	closed  bool            // our half has ended, or is about to
-	late    *time.Timer     // ends the wait for the peer's end; nil before linger
+	// agreed, if not nil, is told of answers to our updates before what the peer says
+	// next is read.
+	agreed func(id uint64, m wire.Message)
+	late   *time.Timer // ends the wait for the peer's end; nil before linger
 }
 
 func (s *Session) newRequestStream(l lane, ours bool) *requestStream {

@@ -14,10 +14,11 @@ import (
 // tracks come as [*PublishRequest] out of [Session.Accept].
 type TracksReader struct {
 	rs      *requestStream
-	prefix  moqt.Namespace
 	skipped chan moqt.TrackName
+	changes prefixChanges
 
 	mu     sync.Mutex // guards what follows
+	prefix moqt.Namespace
 	ranges moqt.RangeFilters
 }
 
@@ -40,6 +41,7 @@ func (s *Session) SubscribeTracks(ctx context.Context, prefix moqt.Namespace, o 
 		return nil, rs.unexpected(m)
 	}
 	t := &TracksReader{rs: rs, prefix: prefix, ranges: p.Ranges, skipped: make(chan moqt.TrackName, 16)}
+	rs.agreed = t.answered
 	if !s.wg.Go(t.run) {
 		return nil, s.cause()
 	}
@@ -53,7 +55,10 @@ func (t *TracksReader) run() {
 		if !ok {
 			return t.rs.unexpected(m)
 		}
-		ns, err := t.prefix.Join(skipped.Suffix)
+		t.mu.Lock()
+		prefix := t.prefix
+		t.mu.Unlock()
+		ns, err := prefix.Join(skipped.Suffix)
 		if err == nil {
 			err = ns.Track(skipped.Name).Check()
 		}
@@ -77,13 +82,13 @@ func (t *TracksReader) Skipped() <-chan moqt.TrackName { return t.skipped }
 // peer's answer. Drafts before 19 have Forward alone.
 func (t *TracksReader) Update(ctx context.Context, u SubscribeUpdate) error {
 	t.mu.Lock()
-	after := t.ranges.Update(u.Ranges)
+	after, prefix := t.ranges.Update(u.Ranges), t.prefix
 	t.mu.Unlock()
 	if err := t.rs.s.mayFilter(after); err != nil {
 		return err
 	}
 	if _, err := t.rs.update(ctx, u.params(), nil); err != nil {
-		return fmt.Errorf("moqt: update subscription to tracks under %v: %w", t.prefix, err)
+		return fmt.Errorf("moqt: update subscription to tracks under %v: %w", prefix, err)
 	}
 	t.mu.Lock()
 	t.ranges = after
@@ -105,13 +110,16 @@ func (t *TracksReader) Close() error {
 // [Session.Publish] that names it in PublishOptions.For.
 type TracksRequest struct {
 	incoming
-	Prefix moqt.Namespace
+	Prefix moqt.Namespace // at first, see PrefixUpdates
 	// Forward is the forward state of the subscriptions to come, as far as the
 	// request itself tells.
 	Forward bool
 
-	mu sync.Mutex // guards what follows
-	p  wire.Params
+	prefixes prefixUpdates
+
+	mu     sync.Mutex // guards what follows
+	prefix moqt.Namespace
+	p      wire.Params
 }
 
 // params returns what the subscriptions to come begin with.
@@ -130,9 +138,9 @@ func (s *Session) serveTracks(rs *requestStream, m *wire.SubscribeTracks) {
 		rs.refuse(err)
 		return
 	}
-	r := &TracksRequest{incoming: incoming{rs}, Prefix: m.Prefix, Forward: m.Params.Forward.Or(true), p: m.Params}
+	r := &TracksRequest{incoming: incoming{rs}, Prefix: m.Prefix, prefix: m.Prefix, Forward: m.Params.Forward.Or(true), p: m.Params}
 	if s.offer(rs, r) {
-		s.hold(rs, r.updated)
+		s.hold(rs, r.updated, func(prefix moqt.Namespace) *wire.RequestError { return r.prefixes.update(rs, prefix, r.setPrefix) })
 	}
 }
 
@@ -165,9 +173,12 @@ func (r *TracksRequest) Accept() error { return r.rs.answer(&wire.RequestOK{}, f
 // (PUBLISH_BLOCKED), if the draft has a word for that. It must not be published
 // afterwards. It fails if t is not under the prefix.
 func (r *TracksRequest) Skip(t moqt.TrackName) error {
-	suffix, ok := t.Namespace.Suffix(r.Prefix)
+	r.mu.Lock()
+	prefix := r.prefix
+	r.mu.Unlock()
+	suffix, ok := t.Namespace.Suffix(prefix)
 	if !ok {
-		return fmt.Errorf("moqt: track %v is not under %v", t, r.Prefix)
+		return fmt.Errorf("moqt: track %v is not under %v", t, prefix)
 	}
 	if !r.rs.s.profile.Has(wire.KindPublishSkipped) {
 		return nil

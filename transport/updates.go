@@ -119,8 +119,10 @@ type pendingUpdate struct {
 func (rs *requestStream) answered(m wire.Message, id uint64) error {
 	rs.mu.Lock()
 	var answer chan wire.Message
+	agreed := rs.agreed
 	for i, u := range rs.updates {
 		if rs.s.mux == nil || u.id == id {
+			id = u.id
 			answer, rs.updates = u.answer, slices.Delete(rs.updates, i, i+1)
 			rs.freeLocked()
 			break
@@ -129,6 +131,9 @@ func (rs *requestStream) answered(m wire.Message, id uint64) error {
 	rs.mu.Unlock()
 	if answer == nil {
 		return rs.s.fail(moqt.SessionProtocolViolation, "an answer to nothing on request %d", rs.id)
+	}
+	if agreed != nil {
+		agreed(id, m)
 	}
 	answer <- m
 	return nil
