@@ -28,6 +28,7 @@ type bondTest struct {
 	net    *netsim.Network
 	relay  *relay.Relay
 	url    string
+	cfg    *transport.Config // of the relay's sessions
 	dialer *transport.Dialer
 	links  []*netsim.Link
 	pub    *Publisher
@@ -52,6 +53,7 @@ func newBondTest(t *testing.T, extensions bool, links ...[]netsim.Option) *bondT
 	}
 	serverTLS, clientTLS := transporttest.TLS(t)
 	cfg := &transport.Config{}
+	b.cfg = cfg
 	if extensions {
 		cfg.Extensions = b.relay.Extensions()
 	}
@@ -304,6 +306,25 @@ func TestBondWithoutTheExtension(t *testing.T) {
 			}
 		}
 		if gap > 150*time.Millisecond {
+			t.Errorf("nothing new was there for %v", gap)
+		}
+	})
+}
+
+// TestBondAtAnotherRelay publishes to a relay that is not known to merge, and does:
+// once that is found out all paths publish, so that nothing is missed when one goes.
+func TestBondAtAnotherRelay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBondTest(t, false, ten(), ten())
+		b.cfg.Implementation = "other/1"
+		b.publish(bond.Hybrid)
+		b.watch("video", "audio")
+		time.Sleep(15 * time.Second)
+		for _, l := range b.links { // one of them would be the only one
+			l.Blackout(4 * time.Second)
+			time.Sleep(12 * time.Second)
+		}
+		if gap := b.check(1010, 1036, "video", "audio"); gap > 150*time.Millisecond {
 			t.Errorf("nothing new was there for %v", gap)
 		}
 	})

@@ -100,8 +100,14 @@ type Bond struct {
 	wake     chan struct{} // closed and replaced when there may be something to do
 	ending   []ending      // streams that are to be ended once mu is free
 	solo     solo
-	past     Stats // of schedulers before this one
-	figures  figures
+
+	// Of a relay that does not know bonds:
+	treatment Treatment
+	asked     time.Time     // when it was probed
+	merging   chan struct{} // closed when it is known to merge publishers
+
+	past    Stats // of schedulers before this one
+	figures figures
 }
 
 // identity is what the relay calls the bond.
@@ -119,8 +125,9 @@ type route struct {
 	retry  chan struct{}      // holds a token to dial at once
 	err    error              // why the last attempt failed; nil if it did not
 	tried  bool
-	want   int // connections
-	slots  int // that are kept by a goroutine
+	alone  bool // its session is at a relay that may not like two publishers
+	want   int  // connections
+	slots  int  // that are kept by a goroutine
 	steer  steer
 	sample sample
 }
@@ -136,7 +143,7 @@ func New(c Config) *Bond {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	b := &Bond{cfg: c, log: c.Logger, members: make(map[uint64]*connection), wake: make(chan struct{}), ok: make(chan struct{})}
+	b := &Bond{cfg: c, log: c.Logger, members: make(map[uint64]*connection), wake: make(chan struct{}), ok: make(chan struct{}), merging: make(chan struct{})}
 	b.anewLocked()
 	return b
 }

@@ -178,3 +178,39 @@ func TestFourMixedPaths(t *testing.T) {
 		}
 	})
 }
+
+// TestRelayIsBack ends the relay and begins another at its address, which knows
+// nothing of the bond: the publisher makes a new one.
+func TestRelayIsBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := netsim.New(t, netsim.Seed(12))
+		relay := newTestRelay(t, net)
+		b := startBond(relay, Config{Mode: Hybrid}, tenTen(net)...)
+		b.joined(2)
+		epoch := b.Epoch()
+		begin := time.Now()
+		b.video(2e6, 20*time.Second, func(frame int) {
+			switch frame {
+			case 150:
+				relay.stop()
+				relay.mu.Lock()
+				clear(relay.members)
+				relay.secret[0]++
+				relay.mu.Unlock()
+			case 240:
+				relay.start()
+			}
+		})
+		time.Sleep(3 * time.Second)
+		b.joined(2)
+		if b.Epoch() == epoch {
+			t.Error("the bond is still that of the relay that is gone")
+		}
+		before, after := b.result(begin, begin.Add(4*time.Second)), b.result(begin.Add(16*time.Second), time.Now())
+		t.Logf("before: %v", before)
+		t.Logf("after: %v; %+v", after, b.Status())
+		if before.lost > 0 || after.lost > 0 || after.n == 0 {
+			t.Errorf("lost %d before and %d of %d after", before.lost, after.lost, after.n)
+		}
+	})
+}

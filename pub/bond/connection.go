@@ -294,7 +294,9 @@ func (b *Bond) alone(ctx context.Context, r *route, slot int, sess *transport.Se
 		}
 	}
 	if !merges(sess) {
-		done, err := b.solo.turn(ctx, r.Cost, sess)
+		b.setAlone(r, true)
+		defer b.setAlone(r, false)
+		done, err := b.solo.turn(ctx, r.Cost, sess, b.merging)
 		if err != nil {
 			return err
 		}
@@ -302,4 +304,10 @@ func (b *Bond) alone(ctx context.Context, r *route, slot int, sess *transport.Se
 	}
 	b.log.Info("path used", "path", r.Name, "remote", sess.Info().RemoteAddr)
 	return b.cfg.Serve(ctx, sess, false)
+}
+
+func (b *Bond) setAlone(r *route, alone bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	r.alone = alone
 }

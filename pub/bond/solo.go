@@ -31,9 +31,9 @@ type waiter struct {
 	turn chan struct{}
 }
 
-// turn waits until sess may publish, and returns what to call when it is done. It
-// fails with the end of the session or ctx.
-func (s *solo) turn(ctx context.Context, cost Cost, sess *transport.Session) (done func(), err error) {
+// turn waits until sess may publish, and returns what to call when it is done. All
+// may when all is closed. It fails with the end of the session or ctx.
+func (s *solo) turn(ctx context.Context, cost Cost, sess *transport.Session, all <-chan struct{}) (done func(), err error) {
 	w := &waiter{cost, make(chan struct{})}
 	s.mu.Lock()
 	s.waiting = append(s.waiting, w)
@@ -42,6 +42,8 @@ func (s *solo) turn(ctx context.Context, cost Cost, sess *transport.Session) (do
 	select {
 	case <-w.turn:
 		return s.pass, nil
+	case <-all:
+		done = func() {}
 	case <-ctx.Done():
 		err = context.Cause(ctx)
 	case <-sess.Context().Done():
@@ -57,7 +59,7 @@ func (s *solo) turn(ctx context.Context, cost Cost, sess *transport.Session) (do
 		s.busy = false
 		s.nextLocked()
 	}
-	return nil, err
+	return done, err
 }
 
 // pass ends a turn.

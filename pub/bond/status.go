@@ -100,6 +100,7 @@ func (b *Bond) look() {
 		}
 	}
 	b.figures.paths = paths
+	b.askLocked(now)
 	b.figures.recommend(8*b.sched.Capacity(now), 8*b.sched.meter.rate(now))
 }
 
