@@ -36,6 +36,10 @@ type mark struct {
 // startRate is believed of a connection nothing is known about, bytes/s.
 const startRate = 500_000 / 8
 
+// relearn is by how much a path may have become faster in a second in which nothing
+// was learnt.
+const relearn = 0.25
+
 // ackDelay is how long a relay may collect chunks before it acknowledges them.
 const ackDelay = 5 * time.Millisecond
 
@@ -96,10 +100,14 @@ func (e *estimate) bytesPerSecond(now time.Time) float64 {
 	if e.figures.RTT > 0 {
 		window = float64(e.figures.Window) / e.figures.RTT.Seconds()
 	}
-	switch {
-	case e.rate > 0 && now.Sub(e.learnt) < time.Second:
+	switch age := now.Sub(e.learnt).Seconds(); {
+	case e.rate > 0 && age < 1:
 		return e.rate
-	case window > 0: // nothing was sent that could have taught more
+	case e.rate > 0 && window > 0:
+		// Nothing has taught more since. The window has grown with what little was
+		// sent, so it says little; the path may have become faster all the same.
+		return min(window, e.rate*(1+relearn*(age-1)))
+	case window > 0:
 		return window
 	}
 	return max(e.rate, startRate)
