@@ -50,6 +50,9 @@ func TestBondStripes(t *testing.T) {
 		m[0].end(1, n)
 		synctest.Wait()
 		c.wants(t, locations(1, n)...)
+		if s := r.State().Bonds[0]; s.Members[0].Alone+s.Members[1].Alone != 1 {
+			t.Errorf("%d and %d objects came by one member alone, want the first, of one chunk", s.Members[0].Alone, s.Members[1].Alone)
+		}
 		time.Sleep(10 * time.Millisecond) // acknowledgements
 		for i := range m {
 			m[i].mu.Lock()
@@ -110,6 +113,13 @@ func TestBondCopies(t *testing.T) {
 		c.wants(t, locations(1, 10)...)
 		if s := r.State().Bonds; len(s) != 1 || s[0].Bytes != 200_000 || s[0].Duplicate != 200_000 || s[0].Objects != 10 || s[0].Held != 0 {
 			t.Errorf("the bond is %+v, want 200,000 bytes, and as many duplicates", s)
+		}
+		alone := int64(0)
+		for _, m := range r.State().Bonds[0].Members {
+			alone += m.Alone
+		}
+		if alone < 10 {
+			t.Errorf("the members have brought %d objects alone, want 10 and more", alone)
 		}
 	})
 }

@@ -67,6 +67,7 @@ func (m *member) leave() {
 		b.end = time.AfterFunc(b.r.cfg.Linger, b.expire)
 	}
 	b.mu.Unlock()
+	b.asm.Forget(m.number)
 	b.m.members.WithLabelValues(m.cost.String()).Dec()
 	b.log.Info("bond left", "member", m.number, "path", m.path, "members", left, "err", context.Cause(m.sess.Context()))
 }

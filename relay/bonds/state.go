@@ -33,6 +33,7 @@ type MemberState struct {
 	Chunks    int64         `json:"chunks"`
 	Bytes     int64         `json:"bytes"`
 	Duplicate int64         `json:"bytes_duplicate"`
+	Alone     int64         `json:"objects_alone"` // that it had sent all of when they were whole
 }
 
 // State returns a snapshot, bonds and members in order of name.
@@ -69,6 +70,7 @@ func (b *Bond) state() State {
 		s.Members = append(s.Members, MemberState{
 			Number: m.number, Path: m.path, Cost: m.cost.String(), Remote: remote(m.sess), Age: age(m.began),
 			RTT: m.sess.Stats().RTT, Chunks: m.chunks.Load(), Bytes: m.fresh.Load(), Duplicate: m.duplicate.Load(),
+			Alone: b.asm.Alone(m.number),
 		})
 	}
 	slices.SortFunc(s.Members, func(x, y MemberState) int { return int(min(x.Number, 1<<62)) - int(min(y.Number, 1<<62)) })

@@ -80,6 +80,7 @@ type Assembler struct {
 	done   []Object          // since the last TakeDone
 	held   int64
 	shares map[uint64]int64 // of held, by the member that began the object
+	alone  map[uint64]int64 // objects that a member has brought by itself
 	fault  *Fault           // of the call that runs
 	stats  Stats
 	closed bool
@@ -118,6 +119,7 @@ func NewAssembler(l Limits, sink Sink) *Assembler {
 		places: make(map[place]*subgroup),
 		newest: make(map[uint64]newest),
 		shares: make(map[uint64]int64),
+		alone:  make(map[uint64]int64),
 	}
 }
 
@@ -147,6 +149,7 @@ func (a *Assembler) Add(member uint64, h *Header, c Chunk, now time.Time) (fresh
 		return 0, &Fault{member, err}
 	}
 	a.hold(p, grown)
+	p.sent(member, int64(len(c.Bytes)))
 	a.tell(p)
 	a.flush(p, now)
 	for a.held > a.limits.MaxHeld && a.shed(now) {
@@ -275,6 +278,21 @@ func (a *Assembler) TakeDone() []Object {
 	done := a.done
 	a.done = nil
 	return done
+}
+
+// Alone returns how many objects a member had sent all bytes of when they became
+// whole: what came so far would have come without the others too.
+func (a *Assembler) Alone(member uint64) int64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.alone[member]
+}
+
+// Forget drops what is counted of a member that has left.
+func (a *Assembler) Forget(member uint64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.alone, member)
 }
 
 // Busy reports whether an object of the track is held.

@@ -35,6 +35,23 @@ type part struct {
 	out       int64 // bytes that were taken
 	elsewhere bool  // it came whole another way
 	told      bool  // that it is whole
+	shares    []share
+}
+
+// share is how many bytes of an object a member has sent, copies counted.
+type share struct {
+	member uint64
+	n      int64
+}
+
+func (p *part) sent(member uint64, n int64) {
+	for i := range p.shares {
+		if p.shares[i].member == member {
+			p.shares[i].n += n
+			return
+		}
+	}
+	p.shares = append(p.shares, share{member, n})
 }
 
 // run is a contiguous piece that is there.

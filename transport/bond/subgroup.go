@@ -157,6 +157,11 @@ func (a *Assembler) tell(p *part) {
 		return
 	}
 	p.told = true
+	for _, s := range p.shares {
+		if s.n >= p.header.Size && !p.header.End {
+			a.alone[s.member]++
+		}
+	}
 	a.done = append(a.done, p.header.Object)
 	if len(a.done) > maxAckDone { // who does not ask has no use for the oldest
 		a.done = slices.Delete(a.done, 0, 1)
