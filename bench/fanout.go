@@ -31,6 +31,10 @@ type FanoutConfig struct {
 	Subscribers, Rate, Size, GroupSize int
 	// Duration is how long objects are published: it gives their number.
 	Duration time.Duration
+	// WarmUp is how many objects are published before those: they count for what
+	// is lost or doubled, but neither for CPU nor for delays. The first ones find
+	// everything cold, which no track is for long.
+	WarmUp int
 	// Slow puts the first subscriber behind a link of half the track's rate. It
 	// is left out of all figures but its own. It is for relays.
 	Slow bool
@@ -38,7 +42,7 @@ type FanoutConfig struct {
 	Profile string
 }
 
-func (c *FanoutConfig) objects() int { return int(c.Duration.Seconds() * float64(c.Rate)) }
+func (c *FanoutConfig) objects() int { return c.WarmUp + int(c.Duration.Seconds()*float64(c.Rate)) }
 
 func (c *FanoutConfig) check() error {
 	if c.Subscribers < 1 || c.Rate < 1 || c.Size < stampSize || c.GroupSize < 1 || c.objects() < 1 {
@@ -51,12 +55,12 @@ func (c *FanoutConfig) check() error {
 // FanoutResult is what the subscribers saw, and what that cost the server.
 type FanoutResult struct {
 	FanoutConfig
-	Received int           // by all subscribers
+	Received int           // by all subscribers, after the warm-up
 	Lost     int           // objects that a subscriber did not get
 	Doubled  int           // objects that a subscriber got twice
 	P50, P99 time.Duration // age of an object when a subscriber has all of it
 	Join     time.Duration // median, from nothing to a subscription
-	Elapsed  time.Duration // from the first object to the last
+	Elapsed  time.Duration // from the first object after the warm-up to the last
 	// CPU is what the server used meanwhile, LoadCPU this process.
 	CPU, LoadCPU time.Duration
 	// Idle and Loaded are the bytes of memory by which the server has grown for
@@ -147,15 +151,22 @@ func Fanout(ctx context.Context, c FanoutConfig) (*FanoutResult, error) {
 	}
 	idle := f.usage()
 	stopProfile := f.profile(ctx)
-	own := ownUsage()
-	began := time.Now()
+	warm := make(chan mark, 1)
+	warmUp := time.Duration(c.WarmUp) * time.Second / time.Duration(c.Rate)
+	wg.Go(func() {
+		// When the last object of the warm-up is there and the next is not.
+		pause(ctx, warmUp-time.Second/time.Duration(4*c.Rate))
+		warm <- f.mark()
+	})
+	late := time.Now().Add(warmUp + c.Duration + 10*time.Second)
 	if err := f.publish(ctx); err != nil {
 		return nil, err
 	}
-	f.await(ctx, began.Add(c.Duration+10*time.Second))
-	r.Elapsed = time.Since(began)
-	after := f.usage()
-	r.CPU, r.LoadCPU = after.CPU-idle.CPU, ownUsage().CPU-own.CPU
+	f.await(ctx, late)
+	from, to := <-warm, f.mark()
+	after := to.server
+	r.Elapsed = to.at.Sub(from.at)
+	r.CPU, r.LoadCPU = after.CPU-from.server.CPU, to.own.CPU-from.own.CPU
 	r.Idle = float64(idle.RSS-before.RSS) / float64(c.Subscribers)
 	r.Loaded = float64(after.RSS-before.RSS) / float64(c.Subscribers)
 	r.RSS = after.RSS
@@ -202,6 +213,14 @@ func (f *fanout) start(ctx context.Context) (err error) {
 	return err
 }
 
+// mark is a moment, and what was used until then.
+type mark struct {
+	at          time.Time
+	server, own usage
+}
+
+func (f *fanout) mark() mark { return mark{time.Now(), f.usage(), ownUsage()} }
+
 func (f *fanout) usage() usage {
 	if f.srv == nil {
 		return usage{}
@@ -215,6 +234,7 @@ func (f *fanout) join(ctx context.Context) error {
 	f.joins = make([]time.Duration, f.Subscribers)
 	for i := range f.Subscribers {
 		t := newTally(f.objects())
+		t.warmUp = f.WarmUp
 		if f.Slow && i == 0 {
 			t.newest = func() int { return int(f.published.Load()) }
 			f.slow = t
@@ -356,7 +376,7 @@ func (f *fanout) count(r *FanoutResult) {
 			t.mu.Unlock()
 			continue
 		}
-		r.Received += t.count
+		r.Received += len(t.ages)
 		r.Doubled += t.doubled
 		ages = append(ages, t.ages...)
 		t.mu.Unlock()

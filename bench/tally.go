@@ -24,9 +24,10 @@ func readStamp(p []byte) (n int, age time.Duration) {
 
 // tally is what one subscriber has got of the objects 0 to total-1.
 type tally struct {
-	total int
-	full  chan struct{} // closed when all have come
-	last  chan struct{} // closed when the last has
+	total  int
+	warmUp int           // the age of objects before this one does not matter; set before use
+	full   chan struct{} // closed when all have come
+	last   chan struct{} // closed when the last has
 
 	mu      sync.Mutex // guards what follows
 	seen    []bool
@@ -58,7 +59,9 @@ func (t *tally) take(p []byte) {
 	t.seen[n] = true
 	t.count++
 	t.first = min(t.first, n)
-	t.ages = append(t.ages, age)
+	if n >= t.warmUp {
+		t.ages = append(t.ages, age)
+	}
 	if t.newest != nil {
 		t.behind = append(t.behind, t.newest()-n)
 	}
