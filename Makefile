@@ -4,7 +4,7 @@ GO      ?= go
 BIN     := bin
 COMMANDS := moq moq-relay moq-pub moq-sub moq-api moq-dir moq-clock moq-bench moq-interop-client
 
-.PHONY: help build run compose test unit lint web e2e drills interop fuzz bench multipath lab clean
+.PHONY: help build run compose test unit lint web e2e drills interop fuzz bench multipath lab film clean
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
@@ -54,6 +54,10 @@ multipath: build ## measure all of docs/multipath.md: as root with real links as
 LAB ?= --scenario '[0-9]+[a-z]?' --peer bond,single,mptcp --runs 3
 lab: build ## a publisher with several links between network namespaces, beside MPTCP: needs root, and asks sudo for it
 	$(if $(filter 0,$(shell id -u)),,sudo) $(BIN)/moq-bench multipath --backend lab $(LAB)
+
+film: build ## what a viewer sees while the publisher's networks come and go, as docs/figures/bond.png: needs root, ffmpeg and Chromium
+	cd web && npm install --no-audit --no-fund --silent
+	$(GO) run ./dev/film -out $(FIGURES)/bond.png
 
 FUZZTIME ?= 30s
 fuzz: ## each fuzz target for FUZZTIME

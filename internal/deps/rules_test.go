@@ -63,6 +63,7 @@ bench/figures             : |
 web                       : |
 dev                       : |
 dev/cluster               : internal/devcert |
+dev/film                  : bench/lab internal/netsim |
 dev/mkcert                : internal/devcert |
 dev/stamp                 : |
 docs                      : | relay relay/cache transport transport/moqt transport/qlog transport/wire internal/app api api/redisstore go-yaml

@@ -16,7 +16,8 @@ const TEMPLATE = `
 <video part="video" playsinline></video>
 <div class="shade"></div>
 <p class="message" role="status" aria-live="polite"></p>
-<div class="stats" part="stats" hidden><dl></dl><svg class="paths" aria-hidden="true" hidden></svg></div>
+<dl class="stats" part="stats" hidden></dl>
+<svg class="paths" aria-hidden="true" hidden></svg>
 <div class="bar" role="group" aria-label="Player">
   <button class="live" type="button" aria-label="Jump to the live edge" title="Jump to the live edge"><i></i><span></span></button>
   <button class="mute" type="button"></button>
@@ -250,11 +251,12 @@ export class MoqPlayer extends HTMLElement {
     const stats = player.stats();
     this.#rates.update(performance.now(), stats.engine?.bytes ?? 0, stats.engine?.decodedFrames ?? 0);
     this.#renderLive(stats);
-    if (this.#find('.stats').hidden) return;
-    const chart = this.#find('svg.paths');
+    const chart = this.#find('.paths');
     chart.toggleAttribute('hidden', stats.paths.length < 2);
     draw(chart, stats.paths);
-    this.#find('.stats dl').replaceChildren(
+    const list = this.#find('.stats');
+    if (list.hidden) return;
+    list.replaceChildren(
       ...rows(stats, this.#rates.now).flatMap(([name, value, colour]) => {
         const dt = document.createElement('dt');
         const dd = document.createElement('dd');

@@ -37,11 +37,13 @@ svg { width: 24px; height: 24px; fill: currentColor; }
 .volume { width: 84px; accent-color: #fff; }
 .stats {
   position: absolute; top: 10px; left: 10px; max-width: calc(100% - 20px); max-height: calc(100% - 76px); overflow: auto; box-sizing: border-box;
-  padding: 10px 14px;
+  margin: 0; padding: 10px 14px; display: grid; grid-template-columns: auto 1fr; gap: 2px 14px;
   background: #0b0f14d9; border-radius: 8px; font-size: 12px; font-variant-numeric: tabular-nums;
 }
-.stats dl { margin: 0; display: grid; grid-template-columns: auto 1fr; gap: 2px 14px; }
-.stats svg { display: block; width: 100%; height: 64px; margin-top: 8px; fill: none; stroke-width: 2; }
+svg.paths {
+  position: absolute; right: 10px; bottom: 62px; width: min(40%, 320px); height: 84px; box-sizing: border-box; padding: 8px;
+  background: #0b0f14d9; border-radius: 8px; fill: none; stroke-width: 2; pointer-events: none;
+}
 .stats dt { color: #9fb0c0; } .stats dd { margin: 0; overflow-wrap: anywhere; }
 @media (hover: hover) {
   :host([data-state=live]:not(:hover):not(:focus-within)) .bar > :not(.live, .silent), :host([data-state=live]:not(:hover):not(:focus-within)) .shade { opacity: 0; }
