@@ -68,7 +68,7 @@ func (e *estimate) acked(n int64, m mark, now time.Time) {
 	}
 	sample := float64(e.delivered-m.delivered) / took.Seconds()
 	queued := now.Sub(m.sent) > e.figures.MinRTT+ackDelay+queueAhead
-	if m.limited && !queued && sample <= e.bytesPerSecond(now) {
+	if m.limited && !queued && sample <= e.capable(now) {
 		return
 	}
 	if e.rate == 0 {
@@ -88,29 +88,41 @@ const queueAhead = 100 * time.Millisecond
 
 // room returns how many bytes may be on the way.
 func (e *estimate) room(now time.Time) int64 {
-	return max(2*maxChunk, int64(e.bytesPerSecond(now)*(e.figures.MinRTT+ackDelay+queueAhead).Seconds()))
+	return max(2*maxChunk, int64(e.capable(now)*(e.figures.MinRTT+ackDelay+queueAhead).Seconds()))
 }
 
 // lost takes in that a chunk will not be acknowledged any more.
 func (e *estimate) lost(n int64) { e.inFlight -= n }
 
-// bytesPerSecond returns what the connection can carry.
-func (e *estimate) bytesPerSecond(now time.Time) float64 {
-	window := 0.0
-	if e.figures.RTT > 0 {
-		window = float64(e.figures.Window) / e.figures.RTT.Seconds()
-	}
-	switch age := now.Sub(e.learnt).Seconds(); {
-	case e.rate > 0 && age < 1:
-		return e.rate
-	case e.rate > 0 && window > 0:
-		// Nothing has taught more since. The window has grown with what little was
-		// sent, so it says little; the path may have become faster all the same.
-		return min(window, e.rate*(1+relearn*(age-1)))
-	case window > 0:
+// capable returns what the connection could carry if there were enough to send,
+// bytes/s: for who asks whether other paths are needed. What is never tried would
+// look needed for ever, so a lesson holds a second, and then the window counts.
+func (e *estimate) capable(now time.Time) float64 {
+	if window := e.window(); window > 0 && (e.rate == 0 || now.Sub(e.learnt) >= time.Second) {
 		return window
 	}
 	return max(e.rate, startRate)
+}
+
+// bytesPerSecond returns what the connection is believed to carry, for who asks
+// when a chunk would arrive.
+func (e *estimate) bytesPerSecond(now time.Time) float64 {
+	rate := e.capable(now)
+	if age := now.Sub(e.learnt).Seconds(); e.rate > 0 && age >= 1 {
+		// Nothing has taught more since. The window has grown with what little was
+		// sent, so it says little; the path may have become faster all the same.
+		return min(rate, e.rate*(1+relearn*(age-1)))
+	}
+	return rate
+}
+
+// window returns what congestion control would let pass, bytes/s, or 0 if that is
+// not known.
+func (e *estimate) window() float64 {
+	if e.figures.RTT == 0 {
+		return 0
+	}
+	return float64(e.figures.Window) / e.figures.RTT.Seconds()
 }
 
 func (e *estimate) timeFor(n int64, now time.Time) time.Duration {

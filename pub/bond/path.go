@@ -131,10 +131,10 @@ func (p *path) enter(s State, now time.Time) {
 	}
 }
 
-// rate returns what the connections of p carry together, bytes/s.
+// rate returns what the connections of p could carry together, bytes/s.
 func (p *path) rate(now time.Time) (sum float64) {
 	for _, m := range p.members {
-		sum += m.bytesPerSecond(now)
+		sum += m.capable(now)
 	}
 	if p.limit > 0 {
 		sum = min(sum, p.limit)
