@@ -149,17 +149,14 @@ func (l fanouts) lost() (n float64) {
 	return n
 }
 
-// warmUp is how many objects of a fan-out are left out of its figures: in the quick
-// form the first alone would be the worst percent of all.
-const warmUp = 10
-
 // byTurns runs the configurations one after another, and all of that several
-// times.
+// times. The objects of the first quarter of a second are left out of the figures:
+// in the quick form the first alone would be the worst percent of all.
 func (b *relayBars) byTurns(ctx context.Context, runs int, configs ...FanoutConfig) ([]fanouts, error) {
 	results := make([]fanouts, len(configs))
 	for range runs {
 		for i, c := range configs {
-			c.Relay, c.WarmUp = b.Relay, warmUp
+			c.Relay, c.WarmUp = b.Relay, max(1, c.Rate/4)
 			r, err := Fanout(ctx, c)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", c.Kind, err)
@@ -208,7 +205,7 @@ func (b *relayBars) sizes(ctx context.Context) ([]Bar, error) {
 		{Subscribers: pick(b, 200, 100), Rate: 50, Size: 1024, GroupSize: 50},
 		{Subscribers: pick(b, 400, 100), Rate: 60, Size: 4096, GroupSize: 60},
 	} {
-		c.Duration = pick(b, 10*time.Second, time.Second)
+		c.Duration = pick(b, 10*time.Second, 800*time.Millisecond)
 		relay, bare := c, c
 		relay.Kind, bare.Kind = KindRelay, KindBare
 		r, err := b.byTurns(ctx, pick(b, 5, 1), relay, bare)
