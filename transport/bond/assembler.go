@@ -172,8 +172,13 @@ func (a *Assembler) part(member uint64, h *Header, now time.Time) (*part, error)
 	if sub != nil && sub.passed(h) {
 		return nil, nil
 	}
-	if len(a.open) >= a.limits.MaxOpen && !a.shed(now) {
-		return nil, ErrOverflow
+	if len(a.open) >= a.limits.MaxOpen {
+		if !a.shed(now) {
+			return nil, ErrOverflow
+		}
+		if sub != nil && sub.passed(h) { // with what was given up
+			return nil, nil
+		}
 	}
 	if sub == nil {
 		a.forget(now)

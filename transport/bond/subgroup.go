@@ -84,7 +84,6 @@ func (a *Assembler) flush(p *part, now time.Time) {
 		a.stats.Objects++
 		sub := p.sub
 		a.pass(p, now)
-		a.overtaken(sub, now)
 		p = a.next(sub)
 	}
 }
@@ -189,33 +188,35 @@ func (a *Assembler) remove(p *part) {
 	a.hold(p, -p.cost)
 }
 
-// pass removes p, which was taken or given up.
+// pass removes p, which was taken or given up, and with it what comes before it:
+// that is there, or who sent p has given it up.
 func (a *Assembler) pass(p *part, now time.Time) {
 	a.remove(p)
-	p.sub.begun, p.sub.touched = true, now
-	p.sub.taken = max(p.sub.taken, p.header.Object.Object)
+	sub := p.sub
+	sub.begun, sub.touched = true, now
+	sub.taken = max(sub.taken, p.header.Object.Object)
+	a.drop(sub, sub.taken)
+}
+
+// drop removes the objects of a subgroup up to one.
+func (a *Assembler) drop(sub *subgroup, last uint64) {
+	for i := 0; i < len(sub.open); {
+		o := sub.open[i]
+		if o.header.Object.Object > last {
+			i++
+			continue
+		}
+		a.remove(o)
+		if !o.elsewhere && !a.sink.Has(o.header.Object) {
+			a.stats.Lost++
+		}
+	}
 }
 
 // lose gives p up.
 func (a *Assembler) lose(p *part, now time.Time) {
 	a.stats.Lost++
 	a.pass(p, now)
-}
-
-// overtaken drops objects that come before one that was taken: they are there, or
-// who sent that has given them up.
-func (a *Assembler) overtaken(sub *subgroup, now time.Time) {
-	for i := 0; i < len(sub.open); {
-		p := sub.open[i]
-		switch {
-		case p.header.Object.Object > sub.taken:
-			i++
-		case a.sink.Has(p.header.Object):
-			a.pass(p, now)
-		default:
-			a.lose(p, now)
-		}
-	}
 }
 
 func without(from []*part, p *part) []*part {
@@ -239,14 +240,11 @@ func (a *Assembler) giveUp(p *part, now time.Time) {
 				first = o
 			}
 		}
-		for _, o := range slices.Clone(sub.open) {
-			if o.header.Object.Object < first.header.Object.Object {
-				a.lose(o, now)
-			}
-		}
 		sub.abort()
-		sub.begun = true
-		sub.taken = max(sub.taken, first.header.Object.Object-min(first.header.Object.Object, 1))
+		if id := first.header.Object.Object; id > 0 {
+			a.drop(sub, id-1)
+			sub.begun, sub.taken = true, max(sub.taken, id-1)
+		}
 		if a.flush(first, now); a.open[first.header.Object] == first {
 			a.lose(first, now) // nobody is ready for it
 		}
