@@ -32,8 +32,10 @@ type bondTest struct {
 	dialer *transport.Dialer
 	links  []*netsim.Link
 	pub    *Publisher
-	ended  chan error
-	stop   context.CancelFunc
+
+	connections int // of each path; 0 as the bond likes
+	ended       chan error
+	stop        context.CancelFunc
 
 	mu  sync.Mutex // guards what follows
 	got map[string]map[moqt.Location]got
@@ -87,7 +89,7 @@ func newBondTest(t *testing.T, extensions bool, links ...[]netsim.Option) *bondT
 }
 
 func (b *bondTest) path(i int) bond.Path {
-	return bond.Path{Name: fmt.Sprint("link", i), ListenPacket: transporttest.ListenPacket(b.links[i])}
+	return bond.Path{Name: fmt.Sprint("link", i), Connections: b.connections, ListenPacket: transporttest.ListenPacket(b.links[i])}
 }
 
 // publish runs the publisher over all links.
@@ -326,6 +328,27 @@ func TestBondAtAnotherRelay(t *testing.T) {
 		}
 		if gap := b.check(1010, 1036, "video", "audio"); gap > 150*time.Millisecond {
 			t.Errorf("nothing new was there for %v", gap)
+		}
+	})
+}
+
+// TestBondOfManyConnections has several connections for each path, of which only
+// the first serves requests, and loses packets.
+func TestBondOfManyConnections(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lossy := append(ten(), netsim.Loss(0.02))
+		b := newBondTest(t, true, lossy, lossy)
+		b.connections = 4
+		b.publish(bond.Aggregate)
+		b.watch("video", "audio")
+		time.Sleep(5 * time.Second)
+		b.links[0].Blackout(7 * time.Second)
+		time.Sleep(14 * time.Second)
+		b.check(1002, 1016, "video", "audio")
+		for _, s := range b.relay.State().Bonds {
+			if len(s.Members) != 8 || s.Tracks == 0 {
+				t.Errorf("the relay has %d members, want 8", len(s.Members))
+			}
 		}
 	})
 }
