@@ -93,16 +93,29 @@ func (m *member) stall(longest time.Duration) time.Duration {
 	return min(max(2*f.RTT+settled*f.Deviation+ackDelay, minStall), longest)
 }
 
-// stalled reports whether m has been silent for too long.
-func (m *member) stalled(now time.Time, longest time.Duration) bool {
+// silence returns for how long nothing was heard of m while it had something on
+// its way.
+func (m *member) silence(now time.Time) time.Duration {
 	if len(m.flights) == 0 {
-		return false
+		return 0
 	}
 	since := m.flights[0].sent
 	if m.heard.After(since) {
 		since = m.heard
 	}
-	return now.Sub(since) > m.stall(longest)
+	return now.Sub(since)
+}
+
+// stalled reports whether m has been silent for too long.
+func (m *member) stalled(now time.Time, longest time.Duration) bool {
+	return m.silence(now) > m.stall(longest)
+}
+
+// hushed reports whether m should have been heard of by now, even if that is not
+// long enough to doubt its path. What it has on its way counts as late.
+func (m *member) hushed(now time.Time) bool {
+	f := &m.figures
+	return f.RTT > 0 && m.silence(now) > f.RTT+ackDelay+max(minLate/2, 2*f.Deviation)
 }
 
 // limitBurst is how far a path may be ahead of its limit.

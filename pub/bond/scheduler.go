@@ -368,11 +368,12 @@ func (s *Scheduler) late(m *member, now time.Time) *flight {
 			continue
 		}
 		for _, o := range p.members {
+			hushed := o.hushed(now)
 			for _, f := range o.flights {
 				if f.copied || s.byName[f.unit.Object] != f.unit || s.carried(f.unit) || len(f.unit.arrived.missing(f.span)) == 0 {
 					continue
 				}
-				if !free(p, m) && (now.Before(f.due) || s.budget < float64(f.span.size())) {
+				if !free(p, m) && (now.Before(f.due) && !hushed || s.budget < float64(f.span.size())) {
 					continue
 				}
 				if best == nil || sooner(f.unit, best.unit) {
