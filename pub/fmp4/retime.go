@@ -100,7 +100,7 @@ func (p *timeParts) widen(chunk []byte) ([]byte, error) {
 	b = append(b, 0, 0, 0, 0)
 	b = append(b, chunk[at:]...)
 	for _, c := range []box{p.moof, p.traf, p.tfdt} {
-		if c.hdr != 8 || len(c.data) > math.MaxUint32-more {
+		if c.hdr != 8 || int64(len(c.data)) > math.MaxUint32-more {
 			return nil, c.fail("cannot grow")
 		}
 		binary.BigEndian.PutUint32(b[c.at:], uint32(len(c.data)+more))
