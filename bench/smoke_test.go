@@ -161,7 +161,7 @@ func TestFanoutWithSlow(t *testing.T) {
 
 func TestSession(t *testing.T) {
 	t.Parallel()
-	lines, bars := measure(t, "session", "--size", "1000", "--size", "65536", "--streams", "1", "--streams", "3", "--runs", "1", "--duration", "50ms", "--warm-up", "10ms")
+	lines, bars := measure(t, "session", "--size", "1000", "--size", "65536", "--streams", "1", "--streams", "3", "--runs", "1", "--duration", "500ms", "--warm-up", "50ms")
 	if len(lines) != 8 || bars != 3*4 {
 		t.Fatalf("%d lines and %d bars, want 8 and 12", len(lines), bars)
 	}

@@ -83,15 +83,19 @@ func Storm(ctx context.Context, c StormConfig) (*StormResult, error) {
 		return nil, err
 	}
 	published.Wait()
-	late := time.After(5 * time.Second)
+	late, cancelLate := context.WithTimeout(ctx, 5*time.Second)
+	defer cancelLate()
 	r := &StormResult{StormConfig: c, P50: quantile(answers, 0.5), P99: quantile(answers, 0.99),
 		Subscribes: int(o.subscribes.Load()), Copies: float64(o.objects.Load()) / float64(objects)}
 	for _, t := range tallies {
 		select {
 		case <-t.last:
-		case <-late:
-			late = nil // what has not come now is lost
-		case <-ctx.Done():
+		case <-late.Done():
+		}
+		// An earlier object, of another stream, may come after the last.
+		for t.gaps() > 0 && pause(late, 10*time.Millisecond) == nil {
+		}
+		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
 		r.Lost += t.gaps()
