@@ -27,10 +27,11 @@ func cores() (server, load int, ok bool) {
 }
 
 // startOn calls start, which starts a process, while the calling thread is on
-// core and in real time. The process has inherited that before its first
-// instruction, so the Go runtime in it takes the machine for one with a single
-// core, and what else runs there stands back whenever the process wants to run.
-func startOn(core int, start func() error) error {
+// core and, unless it is to be fair, in real time. The process has inherited that
+// before its first instruction, so the Go runtime in it takes the machine for one
+// with a single core, and what else runs there stands back whenever the process
+// wants to run.
+func startOn(core int, fair bool, start func() error) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	var before, one unix.CPUSet
@@ -42,7 +43,9 @@ func startOn(core int, start func() error) error {
 		return err
 	}
 	defer unix.SchedSetaffinity(0, &before)
-	defer inRealTime()()
+	if !fair {
+		defer inRealTime()()
+	}
 	return start()
 }
 

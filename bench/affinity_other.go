@@ -7,6 +7,6 @@ import "syscall"
 // Processes are left where the system puts them.
 func cores() (server, load int, ok bool) { return 0, 0, false }
 
-func startOn(_ int, start func() error) error { return start() }
+func startOn(_ int, _ bool, start func() error) error { return start() }
 
 func ownSession() *syscall.SysProcAttr { return nil }

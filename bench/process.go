@@ -13,8 +13,12 @@ import (
 	"time"
 )
 
-// isolated is set in the environment of a process that has its core.
-const isolated = "MOQ_BENCH_ISOLATED"
+// isolated is set in the environment of a process that has its core, to that of
+// the servers it is to start, and isFair behind that if none is before others.
+const (
+	isolated = "MOQ_BENCH_ISOLATED"
+	isFair   = " fair"
+)
 
 // Isolate runs this program once more, with the same arguments, on a core of its
 // own, before all others if it may, and returns what became of that: done is
@@ -23,8 +27,9 @@ const isolated = "MOQ_BENCH_ISOLATED"
 //
 // A nice value is not enough: a program that wakes up waits for what runs until
 // its slice of some milliseconds is over, at any nice value, and all delays that
-// are measured here are shorter.
-func Isolate(ctx context.Context) (done bool, err error) {
+// are measured here are shorter. But what is to fill its core must not be before
+// all others, of which some are the kernel's and carry its packets: it is fair.
+func Isolate(ctx context.Context, fair bool) (done bool, err error) {
 	_, load, ok := cores()
 	if !ok || os.Getenv(isolated) != "" {
 		return false, nil
@@ -36,9 +41,13 @@ func Isolate(ctx context.Context) (done bool, err error) {
 	}
 	cmd := exec.CommandContext(ctx, self, os.Args[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d", isolated, server))
+	how := strconv.Itoa(server)
+	if fair {
+		how += isFair
+	}
+	cmd.Env = append(os.Environ(), isolated+"="+how)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	if err := launch(cmd, load, nil); err != nil {
+	if err := launch(cmd, load, fair, nil); err != nil {
 		return true, err
 	}
 	if err := cmd.Wait(); err != nil {
@@ -55,15 +64,15 @@ type ExitError int
 
 func (e ExitError) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
 
-// launch starts cmd on core, before others. If within is not nil, it calls what
-// starts the process, on the same thread.
-func launch(cmd *exec.Cmd, core int, within func(start func() error) error) error {
+// launch starts cmd on core, before others unless it is to be fair. If within is
+// not nil, it calls what starts the process, on the same thread.
+func launch(cmd *exec.Cmd, core int, fair bool, within func(start func() error) error) error {
 	cmd.SysProcAttr = ownSession()
 	start := cmd.Start
 	if within != nil {
 		start = func() error { return within(cmd.Start) }
 	}
-	if err := startOn(core, start); err != nil {
+	if err := startOn(core, fair, start); err != nil {
 		return fmt.Errorf("start %s: %w", filepath.Base(cmd.Path), err)
 	}
 	return nil
@@ -72,7 +81,7 @@ func launch(cmd *exec.Cmd, core int, within func(start func() error) error) erro
 // serverCore is the core for servers, as the process that started this one has
 // chosen it.
 func serverCore() int {
-	core, _ := strconv.Atoi(os.Getenv(isolated))
+	core, _ := strconv.Atoi(strings.TrimSuffix(os.Getenv(isolated), isFair))
 	return core
 }
 

@@ -134,7 +134,7 @@ func start(ctx context.Context, cmd *exec.Cmd, dir string, core int, within func
 	cmd.Stdout = os.Stderr
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 10 * time.Second
-	if err := launch(cmd, core, within); err != nil {
+	if err := launch(cmd, core, strings.HasSuffix(os.Getenv(isolated), isFair), within); err != nil {
 		os.RemoveAll(dir)
 		return nil, err
 	}

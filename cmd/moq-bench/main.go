@@ -31,11 +31,16 @@ func newApp() *cli.App {
 	}
 }
 
-// measured is the Action of a command that measures: it runs on a core and in a
-// scheduling group of its own, where the system has such.
-func measured(action cli.ActionFunc) cli.ActionFunc {
+// measured is the Action of a command that measures: it runs on a core of its own
+// and before all others, where it may.
+func measured(action cli.ActionFunc) cli.ActionFunc { return isolated(false, action) }
+
+// saturating is measured for what fills its core, and so is not before others.
+func saturating(action cli.ActionFunc) cli.ActionFunc { return isolated(true, action) }
+
+func isolated(fair bool, action cli.ActionFunc) cli.ActionFunc {
 	return func(c *cli.Context) error {
-		if done, err := bench.Isolate(c.Context); done {
+		if done, err := bench.Isolate(c.Context, fair); done {
 			if exit, ok := errors.AsType[bench.ExitError](err); ok {
 				os.Exit(int(exit)) // it has said why
 			}

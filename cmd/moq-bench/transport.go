@@ -21,7 +21,7 @@ func sessionCommand() *cli.Command {
 			&cli.DurationFlag{Name: "warm-up", Value: 500 * time.Millisecond, Usage: "before it"},
 			&cli.StringFlag{Name: "profile", Usage: "write a CPU profile of the last sending session to `FILE`"},
 		},
-		Action: measured(func(c *cli.Context) error {
+		Action: saturating(func(c *cli.Context) error {
 			bars, err := bench.Session(c.Context, c.App.Writer, bench.SessionConfig{
 				Sizes: c.IntSlice("size"), Streams: c.IntSlice("streams"), Runs: c.Int("runs"),
 				Duration: c.Duration("duration"), WarmUp: c.Duration("warm-up"), Bar: 64 << 10, Profile: c.String("profile"),
