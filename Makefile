@@ -41,7 +41,7 @@ interop: build ## other people's software against ours
 
 FIGURES := docs/figures
 BENCH   ?=
-bench: build ## measure all of docs/performance.md: an hour and a half on two quiet cores; BENCH=--quick takes minutes
+bench: build ## measure all of docs/performance.md: two hours on two quiet cores; BENCH=--quick takes minutes
 	$(BIN)/moq-bench session $(if $(BENCH),--runs 3) > $(FIGURES)/session.txt
 	$(BIN)/moq-bench urgent --way direct $(if $(BENCH),--runs 1 --duration 20s) > $(FIGURES)/urgent.txt
 	$(BIN)/moq-bench bars relay $(BENCH) > $(FIGURES)/relay.txt || true

@@ -60,7 +60,9 @@ type FanoutResult struct {
 	Doubled  int           // objects that a subscriber got twice
 	P50, P99 time.Duration // age of an object when a subscriber has all of it
 	Join     time.Duration // median, from nothing to a subscription
-	Elapsed  time.Duration // from the first object after the warm-up to the last
+	// Elapsed is from the first object after the warm-up to the last that a
+	// subscriber got; to the last published, if some never came.
+	Elapsed time.Duration
 	// CPU is what the server used meanwhile, LoadCPU this process.
 	CPU, LoadCPU time.Duration
 	// Idle and Loaded are the bytes of memory by which the server has grown for
@@ -162,11 +164,13 @@ func Fanout(ctx context.Context, c FanoutConfig) (*FanoutResult, error) {
 	if err := f.publish(ctx); err != nil {
 		return nil, err
 	}
-	f.await(ctx, late)
-	from, to := <-warm, f.mark()
-	after := to.server
+	to := f.mark()
+	if f.await(ctx, late) {
+		to = f.mark()
+	}
+	from, after := <-warm, f.usage()
 	r.Elapsed = to.at.Sub(from.at)
-	r.CPU, r.LoadCPU = after.CPU-from.server.CPU, to.own.CPU-from.own.CPU
+	r.CPU, r.LoadCPU = to.server.CPU-from.server.CPU, to.own.CPU-from.own.CPU
 	r.Idle = float64(idle.RSS-before.RSS) / float64(c.Subscribers)
 	r.Loaded = float64(after.RSS-before.RSS) / float64(c.Subscribers)
 	r.RSS = after.RSS
@@ -332,9 +336,9 @@ func publish(ctx context.Context, w *transport.TrackWriter, rate, size, groupSiz
 	return g.Close()
 }
 
-// await returns when all subscribers but the slow one have everything, or it is
-// too late.
-func (f *fanout) await(ctx context.Context, late time.Time) {
+// await returns true when all subscribers but the slow one have everything, and
+// false when it is too late for that.
+func (f *fanout) await(ctx context.Context, late time.Time) bool {
 	timer := time.NewTimer(time.Until(late))
 	defer timer.Stop()
 	for _, t := range f.tallies {
@@ -344,11 +348,12 @@ func (f *fanout) await(ctx context.Context, late time.Time) {
 		select {
 		case <-t.full:
 		case <-timer.C:
-			return
+			return false
 		case <-ctx.Done():
-			return
+			return false
 		}
 	}
+	return true
 }
 
 // profile has the relay write a profile of the time of publishing. The function

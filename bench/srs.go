@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 )
 
@@ -42,8 +43,8 @@ func SRS(ctx context.Context, w io.Writer, c SRSConfig) ([]Bar, error) {
 		r.Print(w)
 		server, _ := r.Busy()
 		note := saturation(fanouts{r})
-		if lost := (fanouts{r}).lost(); note == "" && lost > 0 {
-			note = fmt.Sprintf("%.0f objects lost", lost)
+		if lost := (fanouts{r}).lost(); lost > 0 {
+			note = strings.TrimPrefix(note+fmt.Sprintf(", %.0f objects skipped", lost), ", ")
 		}
 		bars = append(bars,
 			Bar{Name: fmt.Sprintf("%d viewers of 500 kbit/s: CPU (SRS: %v %%)", p.viewers, p.cpu), Unit: "%", Value: server * 100, Note: note},

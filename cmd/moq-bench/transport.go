@@ -42,7 +42,7 @@ func urgentCommand() *cli.Command {
 			&cli.Int64Flag{Name: "rate", Value: 10_000_000, Usage: "of the link, in `BITS` a second"},
 			&cli.DurationFlag{Name: "rtt", Value: 40 * time.Millisecond, Usage: "of the link"},
 			&cli.IntFlag{Name: "queue", Value: 25_000, Usage: "`BYTES` that wait before it"},
-			&cli.DurationFlag{Name: "duration", Value: 60 * time.Second, Usage: "of a run"},
+			&cli.DurationFlag{Name: "duration", Value: 5 * time.Minute, Usage: "of a run"},
 			&cli.DurationFlag{Name: "warm-up", Value: 5 * time.Second, Usage: "before it"},
 			&cli.IntFlag{Name: "runs", Value: 3, Usage: "how often to run; figures are of all runs together"},
 			relayFlag(),
