@@ -76,6 +76,13 @@ func TestMistakesAreToldInOneSentence(t *testing.T) {
 		{"no such broadcast after a wait", append(sub("--wait", "700ms"), append(trust, url)...), nil, []string{"not/there"}},
 		{"neither name nor list", append(append([]string{"moq-sub"}, trust...), url), nil, []string{"--name", "--list"}},
 
+		{"wrong mode", append(pub(append(trust, "--test", "--path", "lo", "--mode", "fastest")...), url), nil, []string{"--mode", "fastest", "hybrid", "aggregate"}},
+		{"wrong cost", append(pub(append(trust, "--test", "--path", "lo,cost=cheap")...), url), nil, []string{"--path", "cheap", "primary, secondary, backup, never"}},
+		{"wrong cap", append(pub(append(trust, "--test", "--path", "lo,cap=much")...), url), nil, []string{"--path", "cap", "much", "5Mbit"}},
+		{"doubled path", append(pub(append(trust, "--test", "--path", "lo", "--path", "lo")...), url), nil, []string{"two paths lo", "NAME"}},
+		{"empty path", append(pub(append(trust, "--test", "--path", "lo,,wlan0")...), url), nil, []string{"lo,,wlan0", "missing"}},
+		{"paths of a wrong value", []string{"moq-pub", "--path", "=lo", "paths"}, nil, []string{"=lo", "missing"}},
+
 		{"relay without a certificate", []string{"moq-relay", "--bind", "127.0.0.1:0", "--admin", ""}, nil, []string{"--tls-cert", "--dev"}},
 		{"relay with half a certificate", []string{"moq-relay", "--bind", "127.0.0.1:0", "--tls-cert", c.tls.cert}, nil, []string{"--tls-key"}},
 		{"relay with a certificate that is none", []string{"moq-relay", "--bind", "127.0.0.1:0", "--tls-cert", file("x.pem", garbage), "--tls-key", c.tls.key}, nil, []string{"x.pem"}},

@@ -41,7 +41,7 @@ func parsePaths(values []string) (paths, error) {
 			}
 			for _, o := range p.specs {
 				if o.name == s.name {
-					return paths{}, fmt.Errorf("--path %q: there are two paths %s", v, s.name)
+					return paths{}, fmt.Errorf("--path %q: there are two paths %s; give each a NAME of its own, as in second=%s", v, s.name, s.iface)
 				}
 			}
 			p.specs = append(p.specs, s)
@@ -53,23 +53,25 @@ func parsePaths(values []string) (paths, error) {
 func parsePath(value string) ([]pathSpec, error) {
 	var specs []pathSpec
 	var option pathSpec
-	options := false
+	options := make(map[string]bool)
 	for i, word := range strings.Split(value, ",") {
 		key, val, is := strings.Cut(word, "=")
 		var err error
 		switch {
-		case word == "" || is && val == "":
-			return nil, fmt.Errorf("something is missing at %q", word)
+		case word == "" || is && (key == "" || val == ""):
+			return nil, fmt.Errorf("something is missing at %q; it looks like auto, wlan0,usb0 or NAME=IFACE, with ,cost= and ,cap= behind", word)
+		case is && options[key]:
+			return nil, fmt.Errorf("%s= is there twice", key)
 		case is && key == "cost":
 			option.cost, option.never, err = parseCost(val)
-			options = true
+			options[key] = true
 		case is && key == "cap":
 			option.cap, err = parseRate(val)
-			options = true
-		case options:
+			options[key] = true
+		case len(options) > 0:
 			return nil, fmt.Errorf("%q stands behind an option: give it in a --path of its own", word)
 		case is && i > 0:
-			return nil, fmt.Errorf("%q: a path with a name of its own is alone in its --path", word)
+			return nil, fmt.Errorf("%q is none of the options cost= and cap=, and a path with a name of its own is alone in its --path", word)
 		case is:
 			specs = append(specs, pathSpec{name: key, iface: val})
 		default:
@@ -80,11 +82,11 @@ func parsePath(value string) ([]pathSpec, error) {
 		}
 	}
 	if len(specs) == 0 {
-		return nil, fmt.Errorf("it names no interface")
+		return nil, fmt.Errorf("it names no interface; put one, or NAME=IFACE, before the options")
 	}
 	for i := range specs {
 		s := &specs[i]
-		if s.iface == "auto" && (options || s.name != "auto") {
+		if s.iface == "auto" && (len(options) > 0 || s.name != "auto") {
 			return nil, fmt.Errorf("auto takes no options: name the interface in another --path")
 		}
 		if !printable(s.name) {
@@ -132,7 +134,7 @@ func parseRate(s string) (int64, error) {
 	}
 	v, err := strconv.ParseFloat(number, 64)
 	if err != nil || !(v > 0) || v*scale > math.MaxInt32*1e3 {
-		return 0, fmt.Errorf("%q is no rate: it looks like 800kbit or 5Mbit", s)
+		return 0, fmt.Errorf("cap %q is no rate: it looks like 800kbit or 5Mbit", s)
 	}
 	return int64(v * scale), nil
 }
@@ -155,9 +157,7 @@ func (p paths) choose(list []netif.Interface) (uses []use, verdicts map[string]s
 				continue
 			}
 			named = true
-			if i.Kind == netif.Virtual && i.Up && len(i.Addrs) > 0 {
-				verdict = "" // whoever names it knows better
-			}
+			verdict = i.Insist()
 			if s.never {
 				verdict = "cost=never"
 			}

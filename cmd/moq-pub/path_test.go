@@ -41,12 +41,17 @@ func TestParsePaths(t *testing.T) {
 		"usb0,cap=1e300gbit":       "no rate",
 		"usb0,cost=backup,wlan0":   "behind an option",
 		"wlan0,phone=usb0":         "alone in its --path",
+		"usb0,cap=1mbit,cap=2mbit": "cap= is there twice",
+		",usb0":                    "missing",
+		"usb0,,cost=backup":        "missing",
+		"=usb0":                    "missing",
+		"phone=auto":               "takes no options",
 		"auto,cost=backup":         "takes no options",
 		"net=auto":                 "takes no options",
 		"wlan0,wlan0":              "two paths",
 		"bell\a=usb0":              "printable",
 		strings.Repeat("x", 65):    "printable",
-		"phone=usb0,speed=5Mbit":   "alone in its --path",
+		"phone=usb0,speed=5Mbit":   "none of the options cost= and cap=",
 		"phone=usb0,cost=primary,": "missing",
 	} {
 		if got, err := parsePaths([]string{value}); err == nil || !strings.Contains(err.Error(), text) {
@@ -66,6 +71,7 @@ func machine() []netif.Interface {
 		{Name: "wwan1", Index: 7, Kind: netif.Cellular},
 		{Name: "starlink0", Index: 8, Kind: netif.Unknown, Up: true, Addrs: addr("203.0.113.9")},
 		{Name: "docker0", Index: 4, Kind: netif.Virtual, Up: true, Addrs: addr("172.17.0.1")},
+		{Name: "lo", Index: 1, Kind: netif.Loopback, Up: true, Addrs: addr("127.0.0.1")},
 	}
 }
 
@@ -83,6 +89,7 @@ wwan0      cellular  up     -             -         not used: no address yet
 wwan1      cellular  down   -             -         not used: down, or no carrier
 starlink0  unknown   up     203.0.113.9   -         used, primary
 docker0    virtual   up     172.17.0.1    -         not used: does not leave this machine by itself
+lo         loopback  up     127.0.0.1     -         not used: does not leave this machine
 `},
 		{[]string{"auto", "eth0,cost=never", "phone=usb0,cost=backup,cap=2.5Mbit", "docker0", "usb7"}, `
 INTERFACE  KIND      STATE   ADDRESS       RATE      VERDICT
@@ -93,6 +100,7 @@ wwan0      cellular  up      -             -         not used: no address yet
 wwan1      cellular  down    -             -         not used: down, or no carrier
 starlink0  unknown   up      203.0.113.9   -         used, primary
 docker0    virtual   up      172.17.0.1    -         used, primary
+lo         loopback  up      127.0.0.1     -         not used: does not leave this machine
 usb7       usb       absent  -             -         waited for
 `},
 		{[]string{"wlan0"}, `
@@ -104,6 +112,7 @@ wwan0      cellular  up     -             -         not used: no address yet
 wwan1      cellular  down   -             -         not used: down, or no carrier
 starlink0  unknown   up     203.0.113.9   -         not used: not named by --path
 docker0    virtual   up     172.17.0.1    -         not used: does not leave this machine by itself
+lo         loopback  up     127.0.0.1     -         not used: does not leave this machine
 `},
 	} {
 		p, err := parsePaths(c.values)

@@ -21,6 +21,7 @@ const (
 	USB      Kind = "usb"      // a phone, a stick, or an adapter
 	Cellular Kind = "cellular" // a modem
 	Virtual  Kind = "virtual"  // of this machine alone, or inside another interface
+	Loopback Kind = "loopback"
 	Unknown  Kind = "unknown"
 )
 
@@ -30,12 +31,14 @@ type Interface struct {
 	Index int
 	Kind  Kind
 	Up    bool         // it is enabled and has a carrier
-	Addrs []netip.Addr // without link-local ones
+	Addrs []netip.Addr // without link-local ones, or those of the loopback
 }
 
 // Verdict returns "" if the interface may lead out, and otherwise why not.
 func (i Interface) Verdict() string {
 	switch {
+	case i.Kind == Loopback:
+		return "does not leave this machine"
 	case i.Kind == Virtual:
 		return "does not leave this machine by itself"
 	case !i.Up:
@@ -46,7 +49,28 @@ func (i Interface) Verdict() string {
 	return ""
 }
 
-// List returns the interfaces but those of the loopback, by kind and name.
+// Insist returns [Interface.Verdict] for who has named the interface: whether it
+// leads out is then their affair.
+func (i Interface) Insist() string {
+	if i.Kind == Virtual || i.Kind == Loopback {
+		i.Kind = Unknown
+	}
+	return i.Verdict()
+}
+
+// String returns the name, the state and the addresses.
+func (i Interface) String() string {
+	words := []string{i.Name, "down"}
+	if i.Up {
+		words[1] = "up"
+	}
+	for _, a := range i.Addrs {
+		words = append(words, a.String())
+	}
+	return strings.Join(words, " ")
+}
+
+// List returns the interfaces, by kind and name.
 func List() ([]Interface, error) {
 	found, err := net.Interfaces()
 	if err != nil {
@@ -54,16 +78,16 @@ func List() ([]Interface, error) {
 	}
 	var list []Interface
 	for _, f := range found {
-		if f.Flags&net.FlagLoopback != 0 {
-			continue
-		}
 		i := Interface{Name: f.Name, Index: f.Index, Kind: KindOf(f.Name), Up: f.Flags&net.FlagUp != 0 && f.Flags&net.FlagRunning != 0}
+		if f.Flags&net.FlagLoopback != 0 {
+			i.Kind = Loopback
+		}
 		addrs, err := f.Addrs()
 		if err != nil { // it has gone meanwhile
 			continue
 		}
 		for _, a := range addrs {
-			if p, err := netip.ParsePrefix(a.String()); err == nil && p.Addr().IsGlobalUnicast() {
+			if p, err := netip.ParsePrefix(a.String()); err == nil && (p.Addr().IsGlobalUnicast() || p.Addr().IsLoopback()) {
 				i.Addrs = append(i.Addrs, p.Addr())
 			}
 		}
@@ -75,7 +99,7 @@ func List() ([]Interface, error) {
 	return list, nil
 }
 
-var rank = map[Kind]int{Wire: 0, Radio: 1, USB: 2, Cellular: 3, Unknown: 4, Virtual: 5}
+var rank = map[Kind]int{Wire: 0, Radio: 1, USB: 2, Cellular: 3, Unknown: 4, Virtual: 5, Loopback: 6}
 
 // kinds are the beginnings of names, the first that fits: those of Linux, then of
 // macOS and Windows.
@@ -91,7 +115,7 @@ var kinds = []struct {
 	{"docker", Virtual}, {"br-", Virtual}, {"bridge", Virtual}, {"virbr", Virtual}, {"veth", Virtual}, {"vmnet", Virtual}, {"vboxnet", Virtual},
 	{"tun", Virtual}, {"tap", Virtual}, {"utun", Virtual}, {"wg", Virtual}, {"tailscale", Virtual}, {"zt", Virtual}, {"ipsec", Virtual},
 	{"sit", Virtual}, {"gre", Virtual}, {"ip6", Virtual}, {"dummy", Virtual}, {"ifb", Virtual}, {"bond", Virtual}, {"cni", Virtual}, {"flannel", Virtual},
-	{"awdl", Virtual}, {"llw", Virtual}, {"anpi", Virtual}, {"gif", Virtual}, {"stf", Virtual}, {"ap", Virtual}, {"vEthernet", Virtual}, {"Loopback", Virtual},
+	{"awdl", Virtual}, {"llw", Virtual}, {"anpi", Virtual}, {"gif", Virtual}, {"stf", Virtual}, {"ap", Virtual}, {"vEthernet", Virtual}, {"Loopback", Loopback},
 }
 
 // KindOf returns what an interface of a name usually is.

@@ -32,24 +32,43 @@ func TestVerdict(t *testing.T) {
 		{Interface{Kind: Wire, Up: false, Addrs: addr}, false},
 		{Interface{Kind: Wire, Up: true}, false},
 		{Interface{Kind: Virtual, Up: true, Addrs: addr}, false},
+		{Interface{Kind: Loopback, Up: true, Addrs: addr}, false},
 	} {
 		if v := c.i.Verdict(); (v == "") != c.used {
 			t.Errorf("%+v: verdict %q, want used %v", c.i, v, c.used)
 		}
+		if v := c.i.Insist(); (v == "") != (c.i.Up && len(c.i.Addrs) > 0) {
+			t.Errorf("%+v: verdict %q where it is named", c.i, v)
+		}
 	}
 }
 
-func TestListLeavesOutLoopback(t *testing.T) {
+func TestString(t *testing.T) {
+	i := Interface{Name: "usb0", Up: true, Addrs: []netip.Addr{netip.MustParseAddr("192.0.2.7"), netip.MustParseAddr("2001:db8::7")}}
+	if got, want := i.String(), "usb0 up 192.0.2.7 2001:db8::7"; got != want {
+		t.Errorf("String() = %q, want %q", got, want)
+	}
+	if got, want := (Interface{Name: "wwan0"}).String(), "wwan0 down"; got != want {
+		t.Errorf("String() = %q, want %q", got, want)
+	}
+}
+
+func TestListLeavesOutLinkLocal(t *testing.T) {
 	list, err := List()
 	if err != nil {
 		t.Fatal(err)
 	}
+	loopback := false
 	for _, i := range list {
 		for _, a := range i.Addrs {
-			if a.IsLoopback() || a.IsLinkLocalUnicast() {
+			if a.IsLinkLocalUnicast() {
 				t.Errorf("%s is listed with %v", i.Name, a)
 			}
+			loopback = loopback || a.IsLoopback() && i.Kind == Loopback
 		}
+	}
+	if !loopback {
+		t.Errorf("no loopback among %v", list)
 	}
 }
 
