@@ -127,11 +127,15 @@ func (b *Bond) settleLocked(now time.Time) {
 	for _, id := range b.sched.Over() {
 		b.takeOut(id)
 	}
-	cut := make(map[place]*subgroup) // those that go no further
+	cut := make(map[place]*subgroup)     // those that go no further
+	first := make(map[place]bond.Header) // of each, what was given up
 	for _, u := range b.sched.Shed() {
 		o, sg := b.takeOut(u.Object)
 		if o == nil || sg == nil {
 			continue
+		}
+		if h, any := first[o.place]; !any || o.header.Object.Object < h.Object.Object {
+			first[o.place] = o.header
 		}
 		if !o.begun {
 			b.passOver(sg, o)
@@ -141,7 +145,11 @@ func (b *Bond) settleLocked(now time.Time) {
 		}
 	}
 	for at, sg := range cut {
-		b.endLocked(at, sg, sg.last+1, false, now)
+		next, h := sg.last+1, first[at]
+		// The relay has to wait for nothing that does not come: the end follows what
+		// is before the first that was given up, even if something of that was sent.
+		sg.last, sg.any = h.Object.Object-h.Previous, h.Previous > 0 && !h.Begins
+		b.endLocked(at, sg, next, false, now)
 		b.releaseLocked(at, sg)
 	}
 }

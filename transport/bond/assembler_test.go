@@ -484,3 +484,38 @@ func TestTinyChunks(t *testing.T) {
 		}
 	}
 }
+
+// TestEndBeforeTheRest ends a subgroup of which objects have come in part, and are
+// given up: nothing is waited for.
+func TestEndBeforeTheRest(t *testing.T) {
+	end := func(id, previous uint64, begins bool) *Header {
+		return &Header{Object: Object{Alias: 1, Group: 5, Object: id}, Previous: previous, Begins: begins, End: true}
+	}
+	part := []byte("half")
+	for _, c := range []struct {
+		name string
+		have []*Header // the first of which is whole, if it is object 0 of 4 bytes
+		end  *Header
+		want []string
+	}{
+		{"of a key frame", []*Header{head(5, 0, 100)}, end(1, 1, true), []string{"open 5", "5/0", "abort 5"}},
+		{"of a picture", []*Header{head(5, 0, 4), head(5, 1, 100)}, end(2, 2, false), []string{"open 5", "5/0", "5/1", "abort 5"}},
+		{"and one behind it", []*Header{head(5, 0, 4), head(5, 1, 100), head(5, 2, 4)}, end(3, 3, false), []string{"open 5", "5/0", "5/1", "abort 5"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			sink := &record{}
+			a := NewAssembler(Limits{}, sink)
+			for _, h := range c.have {
+				if _, err := a.Add(0, h, Chunk{Bytes: part}, start); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if _, err := a.Add(0, c.end, Chunk{}, start); err != nil {
+				t.Fatal(err)
+			}
+			if !slices.Equal(sink.log, c.want) || a.Held() != 0 {
+				t.Errorf("the sink was told %q and %d bytes are held, want %q and 0", sink.log, a.Held(), c.want)
+			}
+		})
+	}
+}

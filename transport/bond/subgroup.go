@@ -44,8 +44,9 @@ func (s *subgroup) abort() {
 func (a *Assembler) follows(p *part) bool {
 	h := &p.header
 	before := h.Object.Object - h.Previous
-	if p.sub.at != nil {
-		return p == p.sub.at
+	if at := p.sub.at; at != nil {
+		// The end may come before the rest of an object that was given up.
+		return p == at || h.End && !h.Last && (h.Begins || before < at.header.Object.Object)
 	}
 	if p.sub.begun && before <= p.sub.taken || !p.sub.begun && (h.Previous == 0 || h.Begins) {
 		return true
