@@ -5,8 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
+	"regexp"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -34,6 +37,7 @@ type bondTest struct {
 	pub    *Publisher
 
 	connections int // of each path; 0 as the bond likes
+	log         *slog.Logger
 	ended       chan error
 	stop        context.CancelFunc
 
@@ -100,7 +104,7 @@ func (b *bondTest) publish(mode bond.Mode) {
 	}
 	b.pub = NewPublisher(PublisherConfig{
 		Namespace: testNS, Source: src, Packager: PackagerConfig{FirstGroup: 1000},
-		Bond: &bond.Config{URL: b.url, Dialer: b.dialer, Mode: mode},
+		Bond: &bond.Config{URL: b.url, Dialer: b.dialer, Mode: mode, Logger: b.log},
 	})
 	for i := range b.links {
 		b.pub.Bond().AddPath(b.path(i))
@@ -238,7 +242,7 @@ func ten() []netsim.Option {
 // TestBondThroughTheRelay publishes the clip over two links in each mode, cuts one
 // of them for a while, and wants every object downstream, once and unchanged.
 func TestBondThroughTheRelay(t *testing.T) {
-	for _, mode := range []bond.Mode{bond.Hybrid, bond.Aggregate, bond.Redundant, bond.Standby} {
+	for _, mode := range []bond.Mode{bond.Hybrid, bond.Aggregate, bond.Redundant, bond.Standby, bond.BestFPS} {
 		t.Run(mode.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := newBondTest(t, true, ten(), ten())
@@ -259,6 +263,49 @@ func TestBondThroughTheRelay(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestBestFPSThroughTheRelay throttles the path that groups go over, and lets the
+// round trip of the other jump afterwards: the path changes once, the log says why,
+// and the viewer has all pictures.
+func TestBestFPSThroughTheRelay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBondTest(t, true, ten(), append(ten(), netsim.Delay(30*time.Millisecond)))
+		var mu sync.Mutex
+		var lines []string
+		b.log = slog.New(slog.NewTextHandler(writer(func(p []byte) {
+			if mu.Lock(); bytes.Contains(p, []byte(`msg="best path"`)) {
+				lines = append(lines, string(p))
+			}
+			mu.Unlock()
+		}), nil))
+		b.publish(bond.BestFPS)
+		b.watch("video", "audio")
+		time.Sleep(8 * time.Second)
+		b.links[0].Set(netsim.Up(netsim.Rate(120 * netsim.Kbit)))
+		time.Sleep(8 * time.Second)
+		for i := range 4 {
+			b.links[1].Set(netsim.Delay(time.Duration(80-50*(i%2)) * time.Millisecond))
+			time.Sleep(3 * time.Second)
+		}
+		gap := b.check(1002, 1026, "video", "audio")
+		mu.Lock()
+		defer mu.Unlock()
+		t.Logf("gap %v; %s", gap, lines)
+		if len(lines) != 2 || !regexp.MustCompile("path=link1 before=link0 group=10(09|10|11) ").MatchString(lines[1]) || !strings.Contains(lines[1], "fps") {
+			t.Errorf("the log has %q, want link0 and then link1, with scores", lines)
+		}
+		if gap > 500*time.Millisecond {
+			t.Errorf("nothing new was there for %v", gap)
+		}
+	})
+}
+
+type writer func([]byte)
+
+func (w writer) Write(p []byte) (int, error) {
+	w(p)
+	return len(p), nil
 }
 
 // TestBondWithoutAPath cuts all paths, for a moment, for longer than a session

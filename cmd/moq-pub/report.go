@@ -52,10 +52,10 @@ func (r *report) show(s bond.Status) {
 // tableOf returns what a person wants to see.
 func tableOf(s bond.Status) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%-12s %-9s %-8s %4s %12s %8s %7s %6s\n", "PATH", "COST", "STATE", "CONN", "RATE", "RTT", "LOSS", "SHARE")
+	fmt.Fprintf(&b, "%-12s %-9s %-8s %4s %12s %8s %7s %6s %6s %5s\n", "PATH", "COST", "STATE", "CONN", "RATE", "RTT", "LOSS", "SHARE", "SOLO", "FPS")
 	for _, p := range s.Paths {
-		fmt.Fprintf(&b, "%-12.12s %-9s %-8s %4d %12s %8s %6.2f%% %5.0f%%", p.Name, p.Cost, p.State, p.Connections,
-			bits(p.Rate), p.RTT.Round(time.Millisecond), 100*p.Loss, 100*p.Share)
+		fmt.Fprintf(&b, "%-12.12s %-9s %-8s %4d %12s %8s %6.2f%% %5.0f%% %5.0f%% %5.1f", p.Name, p.Cost, p.State, p.Connections,
+			bits(p.Rate), p.RTT.Round(time.Millisecond), 100*p.Loss, 100*p.Share, 100*p.Solo.Share, p.Solo.FPS)
 		if p.Err != "" {
 			fmt.Fprintf(&b, "  %.60s", p.Err)
 		}
@@ -93,6 +93,11 @@ var (
 	descUp      = prometheus.NewDesc("moq_bond_path_connections", "Connections over the path.", []string{"path"}, nil)
 	descRTT     = prometheus.NewDesc("moq_bond_path_rtt_seconds", "Round trip of the path, smoothed.", []string{"path"}, nil)
 	descLoss    = prometheus.NewDesc("moq_bond_path_loss_ratio", "Share of packets lost in the last second.", []string{"path"}, nil)
+	descSolo    = prometheus.NewDesc("moq_bond_path_solo_ratio", "Share of the pictures of the last two seconds that the path alone would have brought in time.", []string{"path"}, nil)
+	descFPS     = prometheus.NewDesc("moq_bond_path_solo_frames_per_second", "Pictures a second that the path alone would have brought in time.", []string{"path"}, nil)
+	descGap     = prometheus.NewDesc("moq_bond_path_solo_gap_seconds", "Longest time without a picture that the path alone would have brought.", []string{"path"}, nil)
+	descLate    = prometheus.NewDesc("moq_bond_path_solo_lateness_seconds", "Age of pictures that the path alone would have brought, on average.", []string{"path"}, nil)
+	descPicks   = prometheus.NewDesc("moq_bond_path_picks_total", "Groups that went over the path whole, in the mode best-fps.", []string{"path"}, nil)
 	descSent    = prometheus.NewDesc("moq_bond_path_sent_bytes_total", "Bytes sent over the path, UDP payload.", []string{"path"}, nil)
 	descBytes   = prometheus.NewDesc("moq_bond_bytes_total", "Bytes of payload, by what became of them.", []string{"fate"}, nil)
 	descRoom    = prometheus.NewDesc("moq_bond_capacity_bytes_per_second", "What the paths in use can carry.", nil, nil)
@@ -101,7 +106,7 @@ var (
 
 // Describe and Collect make a report a [prometheus.Collector].
 func (r *report) Describe(c chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descUp, descRTT, descLoss, descSent, descBytes, descRoom, descEncoder} {
+	for _, d := range []*prometheus.Desc{descUp, descRTT, descLoss, descSolo, descFPS, descGap, descLate, descPicks, descSent, descBytes, descRoom, descEncoder} {
 		c <- d
 	}
 }
@@ -121,6 +126,11 @@ func (r *report) Collect(c chan<- prometheus.Metric) {
 		gauge(descUp, float64(p.Connections), p.Name)
 		gauge(descRTT, p.RTT.Seconds(), p.Name)
 		gauge(descLoss, p.Loss, p.Name)
+		gauge(descSolo, p.Solo.Share, p.Name)
+		gauge(descFPS, p.Solo.FPS, p.Name)
+		gauge(descGap, p.Solo.Gap/1000, p.Name)
+		gauge(descLate, p.Solo.Lateness/1000, p.Name)
+		counter(descPicks, p.Picks, p.Name)
 		counter(descSent, p.Sent, p.Name)
 	}
 	counter(descBytes, s.Stats.Unique, "sent")

@@ -15,7 +15,8 @@ import (
 var someStatus = bond.Status{
 	Mode: "hybrid", Demand: 4_000_000, Capacity: 12_500_000, Encoder: 9_000_000,
 	Paths: []bond.PathStatus{
-		{Name: "wlan0", Cost: "primary", State: "live", Connections: 2, Rate: 3_100_000, Sent: 1000, RTT: 23400 * time.Microsecond, RTTMillis: 23.4, Loss: 0.004, Share: 0.72},
+		{Name: "wlan0", Cost: "primary", State: "live", Connections: 2, Rate: 3_100_000, Sent: 1000, RTT: 23400 * time.Microsecond, RTTMillis: 23.4, Loss: 0.004, Share: 0.72,
+			Solo: bond.Solo{Share: 0.984, FPS: 29.5, Gap: 67, Lateness: 41}},
 		{Name: "usb0", Cost: "backup", State: "down", Err: "no answer from 192.0.2.1:4443 (UDP)"},
 	},
 	Stats: bond.Stats{Unique: 1_000_000, Copied: 90_000, Reinjected: 10_000, Shed: 0},
@@ -23,9 +24,9 @@ var someStatus = bond.Status{
 
 func TestTable(t *testing.T) {
 	const want = `
-PATH         COST      STATE    CONN         RATE      RTT    LOSS  SHARE
-wlan0        primary   live        2   3.1 Mbit/s     23ms   0.40%    72%
-usb0         backup    down        0     0 kbit/s       0s   0.00%     0%  no answer from 192.0.2.1:4443 (UDP)
+PATH         COST      STATE    CONN         RATE      RTT    LOSS  SHARE   SOLO   FPS
+wlan0        primary   live        2   3.1 Mbit/s     23ms   0.40%    72%    98%  29.5
+usb0         backup    down        0     0 kbit/s       0s   0.00%     0%     0%   0.0  no answer from 192.0.2.1:4443 (UDP)
 hybrid: 4 Mbit/s published, 12.5 Mbit/s possible, encoder at most 9 Mbit/s; 10.0 % sent twice, 0.0 % shed
 `
 	if got := "\n" + tableOf(someStatus); got != want {
@@ -51,6 +52,10 @@ func TestJSONLine(t *testing.T) {
 			Path, State string
 			RTT         float64 `json:"rtt_ms"`
 			Share       float64
+			Solo        struct {
+				Share, FPS float64
+				Gap        float64 `json:"gap_ms"`
+			}
 		}
 		Bytes struct{ Unique, Shed int64 }
 	}
@@ -58,7 +63,7 @@ func TestJSONLine(t *testing.T) {
 	if err := json.Unmarshal([]byte(line), &got); err != nil || strings.Count(line, "\n") != 1 {
 		t.Fatalf("%q is no line of JSON: %v", line, err)
 	}
-	if got.Mode != "hybrid" || got.Encoder != 9_000_000 || len(got.Paths) != 2 || got.Paths[0].Path != "wlan0" || got.Paths[0].RTT != 23.4 || got.Bytes.Unique != 1_000_000 {
+	if got.Mode != "hybrid" || got.Encoder != 9_000_000 || len(got.Paths) != 2 || got.Paths[0].Path != "wlan0" || got.Paths[0].RTT != 23.4 || got.Paths[0].Solo.FPS != 29.5 || got.Paths[0].Solo.Gap != 67 || got.Bytes.Unique != 1_000_000 {
 		t.Errorf("the line is %s", line)
 	}
 }
@@ -92,6 +97,7 @@ func TestBondMetrics(t *testing.T) {
 	}
 	for name, n := range map[string]int{
 		"moq_bond_path_connections": 2, "moq_bond_path_rtt_seconds": 2, "moq_bond_path_loss_ratio": 2, "moq_bond_path_sent_bytes_total": 2,
+		"moq_bond_path_picks_total": 2, "moq_bond_path_solo_ratio": 2, "moq_bond_path_solo_frames_per_second": 2, "moq_bond_path_solo_gap_seconds": 2, "moq_bond_path_solo_lateness_seconds": 2,
 		"moq_bond_bytes_total": 4, "moq_bond_capacity_bytes_per_second": 1, "moq_bond_encoder_bytes_per_second": 1,
 	} {
 		if got[name] != n {

@@ -276,9 +276,12 @@ func (b *Bond) failed(r *route, err error) {
 
 // unlock frees mu and ends the streams that were waiting for that.
 func (b *Bond) unlock() {
-	list := b.ending
+	list, choices := b.ending, b.sched.Choices()
 	b.ending = nil
 	b.mu.Unlock()
+	for _, c := range choices {
+		b.log.Info("best path", "path", c.Path, "before", c.Before, "group", c.Group, "scores", c.scores())
+	}
 	for _, e := range list {
 		e.end()
 	}

@@ -14,7 +14,7 @@ func TestBondSurvivesACut(t *testing.T) {
 	for _, c := range []struct {
 		mode Mode
 		gap  time.Duration // that is allowed beyond the usual one
-	}{{Aggregate, 200 * ms}, {Hybrid, 200 * ms}, {Redundant, 50 * ms}, {Standby, 250 * ms}} {
+	}{{Aggregate, 200 * ms}, {Hybrid, 200 * ms}, {Redundant, 50 * ms}, {Standby, 250 * ms}, {BestFPS, 250 * ms}} {
 		t.Run(c.mode.String(), func(t *testing.T) {
 			run := func(cut bool) (r result) {
 				synctest.Test(t, func(t *testing.T) {

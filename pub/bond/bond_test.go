@@ -21,7 +21,7 @@ func TestBondCarries(t *testing.T) {
 	for _, c := range []struct {
 		mode     Mode
 		overhead float64 // per cent, at most
-	}{{Hybrid, 25}, {Aggregate, 5}, {Redundant, 100}, {Standby, 5}, {Auto, 100}} {
+	}{{Hybrid, 25}, {Aggregate, 5}, {Redundant, 100}, {Standby, 5}, {BestFPS, 25}, {Auto, 100}} {
 		t.Run(c.mode.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				net := netsim.New(t, netsim.Seed(3))

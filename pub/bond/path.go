@@ -37,6 +37,9 @@ type path struct {
 	probed  time.Time // when the last probe was sent
 	limit   float64   // bytes/s it may carry; 0 is all it can
 	paid    time.Time // when what was sent so far is within the limit
+	frames  frames
+	picks   int64 // groups whose home it was made
+	left    left
 }
 
 // member is one connection.

@@ -23,12 +23,15 @@ const (
 	// Standby sends everything over the best path, and over the next best when
 	// that fails.
 	Standby
+	// BestFPS sends each group over the path that has brought the largest share of
+	// the pictures in time of late, and what is vital over the runner-up as well.
+	BestFPS
 	// Auto is Redundant while every path alone could carry all, Hybrid while all
 	// together can carry a third more, and Aggregate otherwise.
 	Auto
 )
 
-var modes = [...]string{"hybrid", "aggregate", "redundant", "standby", "auto"}
+var modes = [...]string{"hybrid", "aggregate", "redundant", "standby", "best-fps", "auto"}
 
 func (m Mode) String() string { return modes[m] }
 
@@ -80,6 +83,14 @@ type Scheduler struct {
 	over    []bond.Object
 	broken  map[uint64]uint64 // alias: group that an object of was shed
 	stats   Stats
+
+	pictures map[uint64]bool // aliases of tracks that have ordinary objects
+	clock    time.Time       // when something was last told
+
+	// Of BestFPS:
+	best, runnerUp *path
+	homes          map[uint64]home // by alias
+	choices        []Choice
 }
 
 // Stats counts what a [Scheduler] has done, in bytes of payload.
@@ -102,7 +113,7 @@ type Assignment struct {
 
 // NewScheduler returns a Scheduler without connections.
 func NewScheduler(mode Mode) *Scheduler {
-	s := &Scheduler{mode: mode, now: mode, members: make(map[uint64]*member), byName: make(map[bond.Object]*unit), broken: make(map[uint64]uint64)}
+	s := &Scheduler{mode: mode, now: mode, members: make(map[uint64]*member), byName: make(map[bond.Object]*unit), broken: make(map[uint64]uint64), pictures: make(map[uint64]bool), homes: make(map[uint64]home)}
 	if mode == Auto {
 		s.now = Aggregate
 	}
@@ -145,6 +156,7 @@ func (s *Scheduler) RemoveMember(id uint64, now time.Time) {
 	if len(p.members) == 0 {
 		s.paths = slices.DeleteFunc(s.paths, func(o *path) bool { return o == p })
 		s.withdraw(p)
+		s.evict(p)
 		if s.active == p {
 			s.active = nil
 		}
@@ -193,11 +205,14 @@ func (s *Scheduler) Observe(id uint64, f Figures) {
 // ones before newer.
 func (s *Scheduler) Add(u Unit, now time.Time) {
 	s.meter.add(u.Size, now)
+	s.clock = now
+	n := newUnit(u)
+	s.house(n, now)
+	s.score(n, now)
 	if group, ok := s.broken[u.Object.Alias]; ok && group == u.Object.Group && u.Class == Ordinary {
 		s.giveUp(u)
 		return
 	}
-	n := newUnit(u)
 	if u.Size == 0 {
 		n.unsent = spans{{0, 0}} // to be told of all the same
 	}
@@ -224,6 +239,8 @@ func (s *Scheduler) replicate(u *unit, now time.Time) {
 	switch {
 	case s.now == Redundant:
 		carriers = s.usable()
+	case s.now == BestFPS && u.Class == Vital:
+		carriers = s.carriersOf(u)
 	case s.now == Hybrid && u.Class == Vital:
 		carriers = s.usable()
 		slices.SortStableFunc(carriers, func(a, b *path) int { return int(a.eta(u.Size, now) - b.eta(u.Size, now)) })
@@ -279,6 +296,9 @@ func (s *Scheduler) Pick(id uint64, now time.Time) (Assignment, bool) {
 		f.copied = true
 		return s.give(m, f.unit, f.span, &s.stats.Reinjected, now), true
 	}
+	if s.now == BestFPS && s.best != m.path {
+		return s.probe(m, now)
+	}
 	return Assignment{}, false
 }
 
@@ -306,7 +326,8 @@ func (s *Scheduler) fresh(m *member, now time.Time) (*unit, span, bool) {
 			continue
 		}
 		n := min(size, u.unsent[0].size())
-		if s.worthwhile(m, n, ahead, now) {
+		if u.home == m.path || !s.leaves(u, m.path, ahead, now) && s.worthwhile(m, n, ahead, now) {
+			u.helped(m.path)
 			sp, ok := u.unsent.take(size, 0)
 			return u, sp, ok
 		}
@@ -424,6 +445,7 @@ func (s *Scheduler) Acked(id uint64, ranges []bond.Range, now time.Time) {
 	if m == nil || len(ranges) == 0 {
 		return
 	}
+	s.clock = now
 	heard := false
 	m.flights = slices.DeleteFunc(m.flights, func(f *flight) bool {
 		if !slices.ContainsFunc(ranges, func(r bond.Range) bool { return r.First <= f.sequence && f.sequence <= r.Last }) {
@@ -526,6 +548,9 @@ func (s *Scheduler) finish(u *unit) {
 		delete(s.byName, u.Object)
 		s.queue = slices.DeleteFunc(s.queue, func(o *unit) bool { return o == u })
 		s.over = append(s.over, u.Object)
+		if u.home != nil {
+			u.home.frames.arrived(u.Object, s.clock.Add(-u.home.way()))
+		}
 	}
 }
 

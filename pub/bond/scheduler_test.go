@@ -63,7 +63,7 @@ func TestCut(t *testing.T) {
 	for _, c := range []struct {
 		mode Mode
 		gap  time.Duration
-	}{{Aggregate, 100 * ms}, {Hybrid, 100 * ms}, {Redundant, 50 * ms}, {Standby, 150 * ms}} {
+	}{{Aggregate, 100 * ms}, {Hybrid, 100 * ms}, {Redundant, 50 * ms}, {Standby, 150 * ms}, {BestFPS, 150 * ms}} {
 		run := func(cut bool) report {
 			m := newSim(t, c.mode, mbit(10, 50*ms), mbit(10, 50*ms))
 			m.video(4e6, 30*time.Second)
@@ -207,7 +207,7 @@ func TestAutoFollowsTheCapacity(t *testing.T) {
 func TestNothingIsLost(t *testing.T) {
 	for seed := range uint64(30) {
 		r := rand.New(rand.NewPCG(seed, 7))
-		mode := []Mode{Aggregate, Hybrid, Redundant, Standby, Auto}[seed%5]
+		mode := []Mode{Aggregate, Hybrid, Redundant, Standby, Auto, BestFPS}[seed%6]
 		m := newSim(t, mode, mbit(8, 40*ms), mbit(2+8*r.Float64(), 60*ms), mbit(1+5*r.Float64(), 120*ms))
 		m.video(1.5e6, 30*time.Second)
 		for i := range 25 {

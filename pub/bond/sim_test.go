@@ -21,6 +21,8 @@ type sim struct {
 	todo  events
 	seq   int
 
+	watch func(*simLink, Assignment) // sees what is sent; may be nil
+
 	units map[bond.Object]*simUnit
 	order []*simUnit
 }
@@ -137,6 +139,9 @@ func (m *sim) pull(l *simLink) {
 }
 
 func (m *sim) send(l *simLink, a Assignment) {
+	if m.watch != nil {
+		m.watch(l, a)
+	}
 	id, sent := l.id, m.now
 	size := a.Length + 40
 	l.way += size

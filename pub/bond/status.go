@@ -2,6 +2,7 @@ package bond
 
 import (
 	"context"
+	"math"
 	"time"
 
 	"github.com/tributary-live/tributary/transport"
@@ -29,8 +30,26 @@ type PathStatus struct {
 	RTTMillis   float64       `json:"rtt_ms"`
 	Loss        float64       `json:"loss"`  // share of packets
 	Share       float64       `json:"share"` // of what all paths sent
+	Solo        Solo          `json:"solo"`
+	Picks       int64         `json:"picks"` // groups that were given to it whole: best-fps
 	Err         string        `json:"error,omitempty"`
 }
+
+// Solo is a [Score] of the last two seconds: of a path as if it had been the only
+// one.
+type Solo struct {
+	Share    float64 `json:"share"` // of the pictures that would have been there in time
+	FPS      float64 `json:"fps"`   // those, each second
+	Gap      float64 `json:"gap_ms"`
+	Lateness float64 `json:"lateness_ms"`
+}
+
+func newSolo(s Score) Solo {
+	round := func(v, by float64) float64 { return math.Round(v*by) / by }
+	return Solo{round(s.Share, 1000), round(s.FPS, 10), millis(s.Gap), millis(s.Lateness)}
+}
+
+func millis(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
 // sample is what was counted of a path when it was last looked at.
 type sample struct {
@@ -138,7 +157,7 @@ func (s *sample) take(r *route, members []*connection, stats map[uint64]transpor
 		p.Loss = float64(o.lost) / float64(o.sent)
 	}
 	s.total += bytes
-	p.Sent, p.RTTMillis = s.total, float64(p.RTT.Microseconds())/1000
+	p.Sent, p.RTTMillis = s.total, millis(p.RTT)
 	return p, o
 }
 
@@ -183,6 +202,8 @@ func (b *Bond) Status() Status {
 				p.State = b.sched.State(c.id).String()
 			}
 		}
+		score, _ := b.sched.Score(r.Name, now)
+		p.Solo, p.Picks = newSolo(score), b.sched.Picks(r.Name)
 		if p.Connections == 0 && r.tried && r.err == nil {
 			p.State = "alone"
 		}

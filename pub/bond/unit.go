@@ -34,6 +34,7 @@ type unit struct {
 	sent    spans           // what some path was given
 	arrived spans           // what was acknowledged
 	begun   bool            // a path was given something, or its end
+	home    *path           // that it is to go over, if it can, in the mode BestFPS
 }
 
 // part is what a path is to carry of an object that others carry as well. Each

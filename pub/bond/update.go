@@ -18,6 +18,7 @@ const (
 
 // update brings states, costs and the mode in line with the time.
 func (s *Scheduler) update(now time.Time) {
+	s.clock = now
 	for _, p := range s.paths {
 		for _, m := range p.members {
 			m.forget(s, now)
@@ -164,6 +165,9 @@ func (s *Scheduler) Next(now time.Time) time.Time {
 
 // Capacity returns what the paths in use can carry together, bytes/s.
 func (s *Scheduler) Capacity(now time.Time) (sum float64) {
+	if s.now == BestFPS && s.best != nil {
+		return s.best.rate(now)
+	}
 	for _, p := range s.usable() {
 		sum += p.rate(now)
 	}
