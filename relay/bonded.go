@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tributary-live/tributary/relay/bonds"
 	"github.com/tributary-live/tributary/relay/cache"
 	"github.com/tributary-live/tributary/transport/bond"
 	"github.com/tributary-live/tributary/transport/moqt"
@@ -17,6 +18,7 @@ import (
 type bonded struct {
 	t     *track
 	since time.Time
+	meter bonds.Meter
 
 	mu      sync.Mutex // guards what follows
 	feed    *cache.Source
@@ -178,10 +180,11 @@ type bondedWriter struct {
 	w *cache.Writer
 
 	object  moqt.Object // that is being written
-	size    int64
-	in      bool // it has begun in the log
-	dropped bool // the rest of it is not wanted
-	fresh   bool // something of it was new
+	size    int64       // that is missing
+	whole   int64       // of all of it
+	in      bool        // it has begun in the log
+	dropped bool        // the rest of it is not wanted
+	fresh   bool        // something of it was new
 	last    uint64
 }
 
@@ -194,6 +197,7 @@ func (w *bondedWriter) Begin(h *bond.Header) error {
 	}
 	at := moqt.Location{Group: h.Group, Object: h.Object.Object}
 	w.object, w.size = moqt.Object{Location: at, Properties: props}, h.Size
+	w.whole = h.Size
 	w.in, w.fresh = false, false
 	w.b.t.r.m.ingest.Add(float64(h.Size))
 	if w.dropped = !w.b.admit(at); !w.dropped && h.Size == 0 {
@@ -245,6 +249,7 @@ func (w *bondedWriter) append(payload []byte) error {
 // count notes what became of an object that is whole.
 func (w *bondedWriter) count() {
 	m := w.b.t.r.m
+	w.b.t.arrived(&w.b.meter, w.object.Location, w.whole)
 	if w.fresh {
 		m.fresh.Inc()
 		return

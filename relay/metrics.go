@@ -13,6 +13,8 @@ type Metrics struct {
 	ingest, egress, skipped, fetches, via prometheus.Counter
 	redirects, datagramsDropped           prometheus.Counter
 
+	lateness prometheus.Histogram
+
 	bonds *bonds.Metrics
 }
 
@@ -38,7 +40,13 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	if reg != nil {
 		reg.MustRegister(objects)
 	}
+	lateness := prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: "moq", Subsystem: "relay", Name: "copy_lateness_seconds",
+		Help: "How long copies of objects came after the first.", Buckets: []float64{.001, .005, .02, .05, .1, .2, .5, 1, 2, 5}})
+	if reg != nil {
+		reg.MustRegister(lateness)
+	}
 	return &Metrics{
+		lateness:         lateness,
 		sessions:         gauge("sessions", "Sessions that are open."),
 		subscriptions:    gauge("subscriptions", "Subscriptions that are served."),
 		tracks:           gauge("tracks", "Tracks that are held."),

@@ -54,6 +54,7 @@ type source struct {
 	bonded    atomic.Pointer[bonds.Publication] // nil if its session is no member of a bond
 	since     time.Time
 	toFill    chan *head // cap 1: heads that are to be fetched
+	meter     bonds.Meter
 
 	mu     sync.Mutex // guards what follows
 	rd     *transport.TrackReader
@@ -273,6 +274,9 @@ func (s *source) pump(ctx context.Context, sg *transport.SubgroupReader) error {
 		if o.Status == moqt.StatusEndOfTrack {
 			s.finish()
 		}
+		if o.Status == moqt.StatusNormal {
+			s.t.arrived(&s.meter, o.Location, size)
+		}
 		s.whole(&o, prev, had)
 		prev, had = o.Location.Object, true
 		if !relieved { // not before this stream has gone on where the head ends
@@ -328,6 +332,9 @@ func (s *source) readDatagrams(ctx context.Context, rd *transport.TrackReader) {
 		}
 		if s.trusted.Load() {
 			s.arrived(int64(len(o.Payload)))
+			if o.Status == moqt.StatusNormal {
+				s.t.arrived(&s.meter, o.Location, int64(len(o.Payload)))
+			}
 			fresh, err := s.feed.Datagram(o)
 			if err := s.judge(fresh, err); err != nil {
 				s.fault(err)

@@ -1,6 +1,8 @@
 package relay
 
 import (
+	"maps"
+	"slices"
 	"sort"
 	"time"
 
@@ -41,6 +43,8 @@ type TrackState struct {
 	Largest     string `json:"largest,omitempty"`
 	Groups      int    `json:"groups"`
 	Bytes       int64  `json:"bytes"`
+	// Copies are what its publishers have brought.
+	Copies []CopyState `json:"copies"`
 }
 
 // State returns a snapshot.
@@ -84,7 +88,9 @@ func (r *Relay) State() State {
 		}
 		t.mu.Lock()
 		ts.Sources, ts.Subscribers = len(t.sources), len(t.sinks)
+		sources := slices.Collect(maps.Values(t.sources))
 		t.mu.Unlock()
+		ts.Copies = t.copyStates(sources)
 		s.Tracks = append(s.Tracks, ts)
 	}
 	sort.Slice(s.Sessions, func(i, j int) bool { return s.Sessions[i].ID < s.Sessions[j].ID })

@@ -25,6 +25,7 @@ type track struct {
 	hint chan struct{} // cap 1: a token when a relay may have come to have it
 	// maxCache is MAX_CACHE_DURATION in ns, 0 if there is none.
 	maxCache atomic.Int64
+	copies   copies
 
 	mu       sync.Mutex // guards what follows
 	users    int

@@ -44,10 +44,13 @@ func newBond(r *Registry, tokens []transport.Token) *Bond {
 		tracks: make(map[uint64]*binding), changed: make(chan struct{}),
 	}
 	b.id, b.secret = bond.NewBond()
-	b.log = r.log.With("bond", hex.EncodeToString(b.id[:4]))
+	b.log = r.log.With("bond", b.Name())
 	b.asm = bond.NewAssembler(bond.Limits{MaxHeld: r.cfg.MaxHeld, Hold: r.cfg.Hold, Budget: &r.budget}, sink{b})
 	return b
 }
+
+// Name is what operators know the bond by: the beginning of its id.
+func (b *Bond) Name() string { return hex.EncodeToString(b.id[:4]) }
 
 // Linger returns how long the bond outlives its last member.
 func (b *Bond) Linger() time.Duration { return b.r.cfg.Linger }
@@ -67,7 +70,6 @@ func (m *member) leave() {
 		b.end = time.AfterFunc(b.r.cfg.Linger, b.expire)
 	}
 	b.mu.Unlock()
-	b.asm.Forget(m.number)
 	b.m.members.WithLabelValues(m.cost.String()).Dec()
 	b.log.Info("bond left", "member", m.number, "path", m.path, "members", left, "err", context.Cause(m.sess.Context()))
 }

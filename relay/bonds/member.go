@@ -41,6 +41,7 @@ type member struct {
 	out    outbox
 
 	chunks, fresh, duplicate atomic.Int64 // the last two in bytes
+	alone                    Meter        // of objects that it had sent all of when they were whole
 
 	mu    sync.Mutex // guards what follows
 	got   bond.Tracker

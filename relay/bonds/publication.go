@@ -2,6 +2,7 @@ package bonds
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/tributary-live/tributary/transport"
@@ -135,6 +136,19 @@ func (s sink) Open(h *bond.Header) (bond.SubgroupWriter, error) {
 		return t.Open(h)
 	}
 	return nil, nil
+}
+
+func (s sink) Alone(number uint64, o bond.Object, size int64, now time.Time) {
+	s.b.mu.Lock()
+	i := slices.IndexFunc(s.b.members, func(m *member) bool { return m.number == number })
+	var m *member
+	if i >= 0 {
+		m = s.b.members[i]
+	}
+	s.b.mu.Unlock()
+	if m != nil {
+		m.alone.Note(o.Group, size, 0, now)
+	}
 }
 
 func (s sink) Has(o bond.Object) bool {

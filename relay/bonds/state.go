@@ -1,7 +1,6 @@
 package bonds
 
 import (
-	"encoding/hex"
 	"slices"
 	"strings"
 	"time"
@@ -34,6 +33,8 @@ type MemberState struct {
 	Bytes     int64         `json:"bytes"`
 	Duplicate int64         `json:"bytes_duplicate"`
 	Alone     int64         `json:"objects_alone"` // that it had sent all of when they were whole
+	FPS       float64       `json:"fps_alone"`     // those, each second
+	Gap       float64       `json:"gap_alone_ms"`  // longest time without one of them in the last two seconds
 }
 
 // State returns a snapshot, bonds and members in order of name.
@@ -59,18 +60,20 @@ func (r *Registry) list() []*Bond {
 func (b *Bond) state() State {
 	stats := b.asm.Stats()
 	s := State{
-		ID: hex.EncodeToString(b.id[:4]), Age: age(b.began), Held: b.asm.Held(),
+		ID: b.Name(), Age: age(b.began), Held: b.asm.Held(),
 		Objects: stats.Objects, Lost: stats.Lost, Bytes: stats.Bytes, Duplicate: stats.Duplicate, Members: []MemberState{},
 	}
 	b.mu.Lock()
 	members := slices.Clone(b.members)
 	s.Tracks = len(b.tracks)
 	b.mu.Unlock()
+	now := time.Now()
 	for _, m := range members {
+		alone := m.alone.Copy(now)
 		s.Members = append(s.Members, MemberState{
 			Number: m.number, Path: m.path, Cost: m.cost.String(), Remote: remote(m.sess), Age: age(m.began),
 			RTT: m.sess.Stats().RTT, Chunks: m.chunks.Load(), Bytes: m.fresh.Load(), Duplicate: m.duplicate.Load(),
-			Alone: b.asm.Alone(m.number),
+			Alone: alone.Objects, FPS: alone.FPS, Gap: alone.Gap,
 		})
 	}
 	slices.SortFunc(s.Members, func(x, y MemberState) int { return int(min(x.Number, 1<<62)) - int(min(y.Number, 1<<62)) })

@@ -20,6 +20,9 @@ type Sink interface {
 	// Has reports whether all of a group up to an object is there, though it did not
 	// come in chunks.
 	Has(o Object) bool
+	// Alone says that an object of so many bytes has become whole and that a member
+	// had sent all of it by then: it would have come without the others too.
+	Alone(member uint64, o Object, size int64, now time.Time)
 }
 
 // SubgroupWriter takes objects of one subgroup, each the next one after that
@@ -80,7 +83,6 @@ type Assembler struct {
 	done   []Object          // since the last TakeDone
 	held   int64
 	shares map[uint64]int64 // of held, by the member that began the object
-	alone  map[uint64]int64 // objects that a member has brought by itself
 	fault  *Fault           // of the call that runs
 	stats  Stats
 	closed bool
@@ -119,7 +121,6 @@ func NewAssembler(l Limits, sink Sink) *Assembler {
 		places: make(map[place]*subgroup),
 		newest: make(map[uint64]newest),
 		shares: make(map[uint64]int64),
-		alone:  make(map[uint64]int64),
 	}
 }
 
@@ -150,7 +151,7 @@ func (a *Assembler) Add(member uint64, h *Header, c Chunk, now time.Time) (fresh
 	}
 	a.hold(p, grown)
 	p.sent(member, int64(len(c.Bytes)))
-	a.tell(p)
+	a.tell(p, now)
 	a.flush(p, now)
 	for a.held > a.limits.MaxHeld && a.shed(now) {
 	}
@@ -220,7 +221,7 @@ func (a *Assembler) Whole(member uint64, h *Header, now time.Time) error {
 		}
 	}
 	p.elsewhere = true
-	a.tell(p)
+	a.tell(p, now)
 	a.flush(p, now)
 	return a.takeFault()
 }
@@ -283,21 +284,6 @@ func (a *Assembler) TakeDone() []Object {
 	done := a.done
 	a.done = nil
 	return done
-}
-
-// Alone returns how many objects a member had sent all bytes of when they became
-// whole: what came so far would have come without the others too.
-func (a *Assembler) Alone(member uint64) int64 {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.alone[member]
-}
-
-// Forget drops what is counted of a member that has left.
-func (a *Assembler) Forget(member uint64) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	delete(a.alone, member)
 }
 
 // Busy reports whether an object of the track is held.

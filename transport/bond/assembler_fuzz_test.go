@@ -23,6 +23,8 @@ func (s *strict) Open(h *Header) (SubgroupWriter, error) {
 	return &strictWriter{strict: s, place: h.place()}, nil
 }
 
+func (s *strict) Alone(uint64, Object, int64, time.Time) {}
+
 func (s *strict) Has(o Object) bool {
 	for i := uint64(0); i <= o.Object; i++ {
 		if !s.there[Object{o.Alias, o.Group, i}] {

@@ -41,6 +41,8 @@ func (r *record) Open(h *Header) (SubgroupWriter, error) {
 
 func (r *record) Has(o Object) bool { return r.has != nil && r.has(o) }
 
+func (r *record) Alone(uint64, Object, int64, time.Time) {}
+
 type recorder struct {
 	*record
 	group uint64
@@ -321,13 +323,14 @@ func BenchmarkAssembler(b *testing.B) {
 
 type discard struct{}
 
-func (discard) Open(*Header) (SubgroupWriter, error) { return discard{}, nil }
-func (discard) Has(Object) bool                      { return false }
-func (discard) Begin(*Header) error                  { return nil }
-func (discard) Extend([]byte) error                  { return nil }
-func (discard) Skip(*Header)                         {}
-func (discard) Close(*Header) error                  { return nil }
-func (discard) Abort()                               {}
+func (discard) Open(*Header) (SubgroupWriter, error)   { return discard{}, nil }
+func (discard) Has(Object) bool                        { return false }
+func (discard) Alone(uint64, Object, int64, time.Time) {}
+func (discard) Begin(*Header) error                    { return nil }
+func (discard) Extend([]byte) error                    { return nil }
+func (discard) Skip(*Header)                           {}
+func (discard) Close(*Header) error                    { return nil }
+func (discard) Abort()                                 {}
 
 // TestMissingObject holds back what comes after an object that never comes, and
 // gives it on, with all that follows, when it has been held for long enough.

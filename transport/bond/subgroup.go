@@ -152,14 +152,14 @@ func (a *Assembler) end(p *part, now time.Time) {
 
 // tell notes that nothing more of p is to be sent, once it is whole, whether or
 // not it can be taken yet.
-func (a *Assembler) tell(p *part) {
+func (a *Assembler) tell(p *part, now time.Time) {
 	if p.told || !p.whole() {
 		return
 	}
 	p.told = true
 	for _, s := range p.shares {
 		if s.n >= p.header.Size && !p.header.End {
-			a.alone[s.member]++
+			a.sink.Alone(s.member, p.header.Object, p.header.Size, now)
 		}
 	}
 	a.done = append(a.done, p.header.Object)
