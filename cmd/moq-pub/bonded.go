@@ -30,7 +30,10 @@ func runBonded(c *cli.Context, cfg pub.PublisherConfig, d *transport.Dialer, rea
 	if c.Duration("deadline") <= 0 {
 		return app.Usagef("--deadline %v is no time", c.Duration("deadline"))
 	}
-	r := newReport(os.Stdout)
+	r := newReport(os.Stdout, c.Bool("json"))
+	if level, err := app.Level(c.String("log-level")); err == nil && r.table && isTerminal(os.Stderr) {
+		cfg.Logger = app.NewLogger(above{os.Stderr, r}, level)
+	}
 	registry := metrics.NewRegistry("moq-pub", app.Version())
 	registry.MustRegister(r)
 	admin, err := app.Admin{

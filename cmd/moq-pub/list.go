@@ -1,8 +1,11 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
+	"net/netip"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/urfave/cli/v2"
@@ -25,50 +28,86 @@ func listPaths(c *cli.Context) error {
 	if err != nil {
 		return fmt.Errorf("list the network interfaces: %w", err)
 	}
+	if c.Bool("json") {
+		return p.printJSON(c.App.Writer, list, netif.Speed)
+	}
 	return p.print(c.App.Writer, list, netif.Speed)
 }
 
-// print prints a line for each interface: the rate is that of the link where the
-// system knows it.
-func (p paths) print(w io.Writer, list []netif.Interface, speed func(name string) int64) error {
+// row is what is told of an interface, or of one that is not there.
+type row struct {
+	Interface string       `json:"interface"`
+	Kind      netif.Kind   `json:"kind"`
+	State     string       `json:"state"` // up, down, absent
+	Addresses []netip.Addr `json:"addresses"`
+	Rate      int64        `json:"rate,omitempty"` // bits/s of the link, where the system knows it
+	Used      bool         `json:"used"`
+	Paths     []string     `json:"paths,omitempty"` // that go over it
+	Verdict   string       `json:"verdict"`
+}
+
+// rows returns what is told of each interface.
+func (p paths) rows(list []netif.Interface, speed func(name string) int64) (rows []row) {
 	uses, verdicts := p.choose(list)
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "INTERFACE\tKIND\tSTATE\tADDRESS\tRATE\tVERDICT")
 	for _, i := range list {
-		state, addr, rate := "down", "-", "-"
+		r := row{Interface: i.Name, Kind: i.Kind, State: "down", Addresses: append([]netip.Addr{}, i.Addrs...), Rate: speed(i.Name), Verdict: "not used: " + verdicts[i.Name]}
 		if i.Up {
-			state = "up"
+			r.State = "up"
 		}
-		if len(i.Addrs) > 0 {
-			addr = i.Addrs[0].String()
-		}
-		if s := speed(i.Name); s > 0 {
-			rate = bits(s)
-		}
-		verdict := verdicts[i.Name]
-		if verdict != "" {
-			verdict = "not used: " + verdict
-		}
+		var how []string
 		for _, u := range uses {
 			if u.iface != i.Name {
 				continue
 			}
-			verdict = "used, " + u.cost.String()
+			r.Used, r.Paths = true, append(r.Paths, u.name)
+			verdict := u.cost.String()
 			if u.name != u.iface {
 				verdict += ", as " + u.name
 			}
 			if u.cap > 0 {
 				verdict += ", at most " + bits(u.cap)
 			}
+			how = append(how, verdict)
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", i.Name, i.Kind, state, addr, rate, verdict)
+		if r.Used {
+			r.Verdict = "used, " + strings.Join(how, "; ")
+		}
+		rows = append(rows, r)
 	}
 	for _, s := range p.specs {
 		if _, there := verdicts[s.iface]; !there {
-			fmt.Fprintf(t, "%s\t%s\tabsent\t-\t-\twaited for\n", s.iface, netif.KindOf(s.iface))
+			rows = append(rows, row{Interface: s.iface, Kind: netif.KindOf(s.iface), State: "absent", Addresses: []netip.Addr{}, Verdict: "waited for"})
 		}
 	}
+	return rows
+}
+
+// print prints a line for each interface.
+func (p paths) print(w io.Writer, list []netif.Interface, speed func(name string) int64) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "INTERFACE\tKIND\tSTATE\tADDRESS\tRATE\tVERDICT")
+	for _, r := range p.rows(list, speed) {
+		addr, rate := "-", "-"
+		if len(r.Addresses) > 0 {
+			addr = r.Addresses[0].String()
+		}
+		if r.Rate > 0 {
+			rate = bits(r.Rate)
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", r.Interface, r.Kind, r.State, addr, rate, r.Verdict)
+	}
 	return t.Flush()
+}
+
+// printJSON prints a line of JSON for each interface.
+func (p paths) printJSON(w io.Writer, list []netif.Interface, speed func(name string) int64) error {
+	e := json.NewEncoder(w)
+	for _, r := range p.rows(list, speed) {
+		if err := e.Encode(r); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // bits returns a rate as people write it.

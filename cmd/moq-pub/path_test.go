@@ -132,6 +132,26 @@ lo         loopback  up     127.0.0.1     -         not used: does not leave thi
 	}
 }
 
+func TestPathsAsJSON(t *testing.T) {
+	p, err := parsePaths([]string{"phone=usb0,cost=backup", "other=usb0", "usb7"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	all := machine()
+	if err := p.printJSON(&out, []netif.Interface{all[0], all[2], all[4]}, func(name string) int64 { return map[string]int64{"eth0": 1e9}[name] }); err != nil {
+		t.Fatal(err)
+	}
+	want := `{"interface":"eth0","kind":"wire","state":"up","addresses":["192.0.2.10"],"rate":1000000000,"used":false,"verdict":"not used: not named by --path"}
+{"interface":"usb0","kind":"usb","state":"up","addresses":["198.51.100.3"],"used":true,"paths":["phone","other"],"verdict":"used, backup, as phone; primary, as other"}
+{"interface":"wwan1","kind":"cellular","state":"down","addresses":[],"used":false,"verdict":"not used: down, or no carrier"}
+{"interface":"usb7","kind":"usb","state":"absent","addresses":[],"used":false,"verdict":"waited for"}
+`
+	if got := out.String(); got != want {
+		t.Errorf("it prints\n%swant\n%s", got, want)
+	}
+}
+
 func TestUseStays(t *testing.T) {
 	i := machine()[0]
 	u := use{pathSpec{name: "eth0", iface: "eth0"}, i}

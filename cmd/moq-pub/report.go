@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -20,14 +21,20 @@ import (
 type report struct {
 	w     io.Writer
 	table bool
-	lines int // of the table that stands there
 	last  atomic.Pointer[bond.Status]
+
+	mu   sync.Mutex // guards what follows
+	text string     // of the table that stands there
 }
 
-// newReport returns a report to f.
-func newReport(f *os.File) *report {
+// newReport returns a report to f, of lines of JSON in any case if json is set.
+func newReport(f *os.File, json bool) *report {
+	return &report{w: f, table: !json && isTerminal(f)}
+}
+
+func isTerminal(f *os.File) bool {
 	info, err := f.Stat()
-	return &report{w: f, table: err == nil && info.Mode()&os.ModeCharDevice != 0}
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
 // show is for [bond.Config].Report.
@@ -41,12 +48,34 @@ func (r *report) show(s bond.Status) {
 		r.w.Write(append(line, '\n'))
 		return
 	}
-	text := tableOf(s)
-	if r.lines > 0 {
-		fmt.Fprintf(r.w, "\x1b[%dA\x1b[J", r.lines)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.erase()
+	r.text = tableOf(s)
+	io.WriteString(r.w, r.text)
+}
+
+// erase takes the table off the terminal. It needs r.mu.
+func (r *report) erase() {
+	if r.text != "" {
+		fmt.Fprintf(r.w, "\x1b[%dA\x1b[J", strings.Count(r.text, "\n"))
 	}
-	io.WriteString(r.w, text)
-	r.lines = strings.Count(text, "\n")
+}
+
+// above is a writer to the terminal that the table is on: what is written stands
+// above it.
+type above struct {
+	w io.Writer
+	r *report
+}
+
+func (a above) Write(p []byte) (int, error) {
+	a.r.mu.Lock()
+	defer a.r.mu.Unlock()
+	a.r.erase()
+	n, err := a.w.Write(p)
+	io.WriteString(a.r.w, a.r.text)
+	return n, err
 }
 
 // tableOf returns what a person wants to see.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -38,6 +39,11 @@ hybrid: 4 Mbit/s published, 12.5 Mbit/s possible, encoder at most 9 Mbit/s; 10.0
 	r.show(someStatus)
 	if n := strings.Count(out.String(), "\x1b[4A\x1b[J"); n != 1 {
 		t.Errorf("the table was replaced %d times, want once", n)
+	}
+	before := out.Len()
+	fmt.Fprintln(above{&out, r}, "a line of the log")
+	if got, want := out.String()[before:], "\x1b[4A\x1b[Ja line of the log"+want; got != want {
+		t.Errorf("the log and the table are %q, want the table below: %q", got, want)
 	}
 }
 

@@ -32,7 +32,7 @@ func newApp() *cli.App {
 			"that goes on under the same name. A relay that goes away is dialled again for as long as it takes.\n\n" +
 			"With --path it goes over several networks at once:\n\n" +
 			"   … | moq-pub --name room/camera --path auto --path usb0,cost=backup moqt://relay.example:4443\n\n" +
-			"moq-pub paths, in place of a URL, lists the networks and which of them would be used.",
+			"moq-pub paths, in place of a URL, lists the networks and which of them would be used; flags go before it.",
 		Version: app.Version(),
 		Flags: append([]cli.Flag{
 			&cli.StringFlag{Name: "name", Usage: "`NAME` of the broadcast, fields separated by /; if absent, one is made up and printed"},
@@ -44,6 +44,7 @@ func newApp() *cli.App {
 			&cli.StringSliceFlag{Name: "path", Usage: "publish over `PATHS`: auto; interfaces as in wlan0,usb0; or NAME=IFACE; options of all are ,cost=primary, secondary, backup or never and ,cap=5Mbit; repeatable"},
 			&cli.StringFlag{Name: "mode", Value: "hybrid", Usage: "what goes over more than one path: `MODE` hybrid, aggregate, redundant, standby, best-fps or auto"},
 			&cli.DurationFlag{Name: "deadline", Value: 2 * time.Second, Usage: "give up what is older and has not arrived over any path"},
+			&cli.BoolFlag{Name: "json", Usage: "with --path, tell how the paths fare in lines of JSON, on a terminal too; and list them so"},
 			app.AdminFlag(""),
 		}, dialer.Flags()...),
 		Action: run,
@@ -98,6 +99,8 @@ func run(c *cli.Context) error {
 		err = runBonded(c, cfg, &d.Dialer, announce)
 	} else if c.IsSet("mode") || c.IsSet("deadline") {
 		err = app.Usagef("--mode and --deadline are for --path")
+	} else if c.Bool("json") {
+		err = app.Usagef("--json is for --path, and for moq-pub paths")
 	} else {
 		err = runSingle(c, cfg)
 	}

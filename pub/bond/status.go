@@ -45,9 +45,11 @@ type Solo struct {
 }
 
 func newSolo(s Score) Solo {
-	round := func(v, by float64) float64 { return math.Round(v*by) / by }
 	return Solo{round(s.Share, 1000), round(s.FPS, 10), millis(s.Gap), millis(s.Lateness)}
 }
+
+// round returns v to one part in by.
+func round(v, by float64) float64 { return math.Round(v*by) / by }
 
 func millis(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
@@ -114,7 +116,7 @@ func (b *Bond) look() {
 	}
 	for name, p := range paths {
 		if all > 0 {
-			p.Share = float64(p.Rate) / float64(all)
+			p.Share = round(float64(p.Rate)/float64(all), 1000)
 			paths[name] = p
 		}
 	}
@@ -154,7 +156,7 @@ func (s *sample) take(r *route, members []*connection, stats map[uint64]transpor
 		o.busy /= float64(n)
 	}
 	if o.sent > 0 {
-		p.Loss = float64(o.lost) / float64(o.sent)
+		p.Loss = round(float64(o.lost)/float64(o.sent), 1e5)
 	}
 	s.total += bytes
 	p.Sent, p.RTTMillis = s.total, millis(p.RTT)
@@ -190,7 +192,7 @@ func (b *Bond) Status() Status {
 	defer b.mu.Unlock()
 	s := Status{
 		Mode: b.sched.now.String(), Demand: int64(8 * b.sched.meter.rate(now)), Capacity: int64(8 * b.sched.Capacity(now)),
-		Encoder: b.figures.encoder, Stats: b.past,
+		Encoder: b.figures.encoder, Stats: b.past, Paths: []PathStatus{},
 	}
 	s.Stats.add(b.sched.Stats())
 	for _, r := range b.paths {
