@@ -326,7 +326,7 @@ func (s *Scheduler) fresh(m *member, now time.Time) (*unit, span, bool) {
 			continue
 		}
 		n := min(size, u.unsent[0].size())
-		if u.home == m.path || !s.leaves(u, m.path, ahead, now) && s.worthwhile(m, n, ahead, now) {
+		if u.home == m.path || !s.leaves(u, m.path, ahead, now) && s.worthwhile(m.path, n, ahead, now) {
 			u.helped(m.path)
 			sp, ok := u.unsent.take(size, 0)
 			return u, sp, ok
@@ -337,21 +337,18 @@ func (s *Scheduler) fresh(m *member, now time.Time) (*unit, span, bool) {
 }
 
 // worthwhile reports whether n bytes that have ahead bytes before them should go
-// by m rather than wait for another path.
-func (s *Scheduler) worthwhile(m *member, n, ahead int64, now time.Time) bool {
-	mine := m.eta(n, now)
-	if m.path.state == Wary {
-		mine = time.Duration(float64(mine) / m.path.share)
-	}
-	for _, p := range s.paths {
-		if p == m.path || (p.state != Live && p.state != Wary) || p.cost > s.allowed {
-			continue
-		}
-		if float64(mine) > patience*float64(p.eta(n+ahead, now)) {
-			return false
-		}
-	}
-	return true
+// by p rather than wait for another path. Paths are compared, not connections: of
+// two paths each of which has several, neither would be worthwhile otherwise.
+func (s *Scheduler) worthwhile(p *path, n, ahead int64, now time.Time) bool {
+	mine := float64(p.eta(n, now))
+	return !slices.ContainsFunc(s.paths, func(o *path) bool {
+		return o != p && s.carries(o) && mine > patience*float64(o.eta(n+ahead, now))
+	})
+}
+
+// carries reports whether p is given what is to be sent once.
+func (s *Scheduler) carries(p *path) bool {
+	return (p.state == Live || p.state == Wary) && p.cost <= s.allowed && (s.now != Standby || s.active == p)
 }
 
 // give notes that m sends sp of u; again counts what was sent before.
