@@ -28,6 +28,9 @@ type bonded struct {
 func newBonded(s *Scenario, url string) *bonded {
 	b := &bonded{load: s.Load, done: make(chan error, 1), forward: make(chan struct{}), offered: make(chan struct{})}
 	c := bond.Config{URL: url, Mode: s.Mode, Dialer: &transport.Dialer{TLSConfig: trusting()}, Serve: b.serve}
+	if s.Load.Bitrate == 0 {
+		c.Deadline = s.Length // what is made as fast as it goes is not too late at any time
+	}
 	b.bond = bond.New(c)
 	ctx, cancel := context.WithCancel(context.Background())
 	b.cancel = cancel
