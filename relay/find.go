@@ -157,11 +157,28 @@ func (t *track) addSourceLocked(p *peer, offered bool) *source {
 		t.askAgainLocked()
 		return nil
 	}
+	t.forgetLocked()
 	t.tried[p] = time.Now()
 	s := &source{t: t, p: p, toFill: make(chan *head, 1)}
 	t.sources[p] = s
 	t.pending++
 	return s
+}
+
+// forgetLocked drops what is noted of those whose sessions are over: there may be
+// very many in the life of a track.
+func (t *track) forgetLocked() {
+	gone := func(p *peer) bool { return p.sess.Context().Err() != nil && t.sources[p] == nil }
+	for p := range t.tried {
+		if gone(p) {
+			delete(t.tried, p)
+		}
+	}
+	for p := range t.refused {
+		if gone(p) {
+			delete(t.refused, p)
+		}
+	}
 }
 
 // askAgain is how long a publisher that gave no track, or gave it up, is left

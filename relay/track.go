@@ -333,6 +333,7 @@ func (t *track) lost(s *source, established bool, err error) {
 		return
 	}
 	delete(t.sources, s.p)
+	t.forgetLocked()
 	if rd := s.reader(); rd != nil && s.trusted.Load() {
 		t.tellLocked(rd)
 	}
