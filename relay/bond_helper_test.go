@@ -13,6 +13,7 @@ import (
 	"github.com/tributary-live/tributary/relay"
 	"github.com/tributary-live/tributary/transport"
 	"github.com/tributary-live/tributary/transport/bond"
+	"github.com/tributary-live/tributary/transport/bond/bondtest"
 	"github.com/tributary-live/tributary/transport/moqt"
 	"github.com/tributary-live/tributary/transport/transporttest"
 )
@@ -23,18 +24,16 @@ const bondAlias = 9
 // bondMember is a connection of a publisher that speaks the bond extension. It
 // accepts subscriptions to track, and sends what the test wants.
 type bondMember struct {
+	*bondtest.Member
 	t       testing.TB
 	r       *relay.Relay
 	sess    *transport.Session
-	number  uint64
-	answer  chan bond.Message
 	control transport.SendStream // its bond stream
 	deaf    atomic.Bool          // it reads nothing of its bond stream
 
 	mu         sync.Mutex
 	writers    []*transport.TrackWriter
 	acks       []*bond.Ack
-	sequence   uint64
 	subscribed int
 	fetched    int
 	largest    uint64 // object of group 1, if not 0
@@ -56,7 +55,8 @@ type plugOptions struct {
 // plugWith is plug with options.
 func plugWith(t testing.TB, r *relay.Relay, v moqt.Version, number uint64, o plugOptions) *bondMember {
 	t.Helper()
-	m := &bondMember{t: t, r: r, number: number, answer: make(chan bond.Message, 1)}
+	m := &bondMember{Member: bondtest.New(number), t: t, r: r}
+	m.Heard = m.hear
 	client, server := transporttest.Pipe(t, &transporttest.PipeOptions{Version: v})
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -68,12 +68,11 @@ func plugWith(t testing.TB, r *relay.Relay, v moqt.Version, number uint64, o plu
 		r.ServeSession(t.Context(), s)
 	})
 	var err error
-	m.sess, err = transport.NewSession(t.Context(), client, &transport.Config{Tokens: o.tokens, Extensions: []transport.Extension{{
-		Option: bond.OfferOption(), Agree: bond.Offered, Streams: []uint64{bond.StreamType}, Serve: m.read,
-	}}})
+	m.sess, err = transport.NewSession(t.Context(), client, &transport.Config{Tokens: o.tokens, Extensions: []transport.Extension{m.Extension()}})
 	if err != nil {
 		t.Fatal(err)
 	}
+	m.Session = m.sess
 	t.Cleanup(func() {
 		m.sess.Close()
 		wg.Wait()
@@ -87,24 +86,14 @@ func plugWith(t testing.TB, r *relay.Relay, v moqt.Version, number uint64, o plu
 	return m
 }
 
-// read takes in what the relay says on its bond stream.
-func (m *bondMember) read(_ *transport.Session, _ uint64, st transport.ReceiveStream) error {
-	for {
-		for m.deaf.Load() && m.sess.Context().Err() == nil {
-			time.Sleep(time.Second)
-		}
-		msg, err := bond.ReadMessage(st)
-		if err != nil {
-			return nil // the session's end, in these tests
-		}
-		if ack, ok := msg.(*bond.Ack); ok {
-			m.mu.Lock()
-			m.acks = append(m.acks, ack)
-			m.mu.Unlock()
-			continue
-		}
-		m.answer <- msg
+// hear takes note of what the relay acknowledges.
+func (m *bondMember) hear(ack *bond.Ack) {
+	for m.deaf.Load() && m.sess.Context().Err() == nil {
+		time.Sleep(time.Second)
 	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.acks = append(m.acks, ack)
 }
 
 func (m *bondMember) serve() {
@@ -152,26 +141,24 @@ func (m *bondMember) answerFetch(req *transport.FetchRequest, largest uint64, wa
 }
 
 // ask sends BOND_JOIN and returns the answer.
-func (m *bondMember) ask(j *bond.Join) bond.Message {
+func (m *bondMember) ask(j *bond.Join) (answer bond.Message) {
 	m.t.Helper()
-	m.control = m.open(bond.StreamType, bond.AppendMessage(nil, j))
-	select {
-	case a := <-m.answer:
-		return a
-	case <-m.sess.Context().Done():
-	case <-time.After(time.Minute):
-		m.t.Error("BOND_JOIN was not answered")
+	var err error
+	if m.control, answer, err = m.Ask(m.t.Context(), j); err != nil && m.sess.Context().Err() == nil {
+		m.t.Errorf("BOND_JOIN was not answered: %v", err)
 	}
-	return nil
+	return answer
 }
 
 // open opens a stream of the extension and writes b to it.
 func (m *bondMember) open(typ uint64, b []byte) transport.SendStream {
 	m.t.Helper()
-	st, err := m.sess.OpenExtensionStream(m.t.Context(), typ)
-	if err == nil {
-		_, err = st.Write(b)
-	}
+	return m.check(m.Open(m.t.Context(), typ, b))
+}
+
+// check wants a stream, unless the session is over.
+func (m *bondMember) check(st transport.SendStream, err error) transport.SendStream {
+	m.t.Helper()
 	if err != nil && m.sess.Context().Err() == nil {
 		m.t.Error(err)
 	}
@@ -181,7 +168,7 @@ func (m *bondMember) open(typ uint64, b []byte) transport.SendStream {
 // found makes the bond.
 func (m *bondMember) found() *bond.Joined {
 	m.t.Helper()
-	joined, ok := m.ask(&bond.Join{Member: m.number, Path: "wlan0"}).(*bond.Joined)
+	joined, ok := m.ask(&bond.Join{Member: m.Number, Path: "wlan0"}).(*bond.Joined)
 	if !ok {
 		m.t.Fatal("no bond was made")
 	}
@@ -199,11 +186,11 @@ func (m *bondMember) join(b *bond.Joined) {
 // proof is the join that the bond's secret makes.
 func (m *bondMember) proof(b *bond.Joined) *bond.Join {
 	m.t.Helper()
-	keys, err := m.sess.ExportKeyingMaterial(bond.ExporterLabel, nil, bond.ExporterLength)
+	j, err := m.Proof(b)
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	return &bond.Join{Member: m.number, Path: "usb0", Cost: bond.Secondary, Bond: b.Bond, Proof: bond.Prove(b.Secret, b.Bond, m.number, keys)}
+	return j
 }
 
 // newBond returns n members of a new bond.
@@ -234,14 +221,7 @@ func piece(group, object uint64, payload []byte) *bond.Header {
 // stream.
 func (m *bondMember) send(h *bond.Header, payload []byte, ranges ...[2]int) transport.SendStream {
 	m.t.Helper()
-	b := bond.AppendHeader(nil, h)
-	for _, r := range ranges {
-		m.mu.Lock()
-		b = bond.AppendChunk(b, &bond.Chunk{Sequence: m.sequence, Offset: int64(r[0]), Bytes: payload[r[0]:r[1]]})
-		m.sequence++
-		m.mu.Unlock()
-	}
-	return m.open(bond.ChunkType, b)
+	return m.check(m.Send(m.t.Context(), h, payload, ranges...))
 }
 
 // whole sends an object in chunks of some kilobytes and ends the stream.

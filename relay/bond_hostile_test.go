@@ -58,7 +58,7 @@ func TestBondJoinsThatFail(t *testing.T) {
 			},
 			"a proof of another connection": func(*bondMember) *bond.Join { return overheard },
 			"a number that was used": func(m *bondMember) *bond.Join {
-				m.number = 1
+				m.Number = 1
 				return m.proof(b)
 			},
 			"no such bond": func(m *bondMember) *bond.Join {
@@ -336,12 +336,7 @@ func TestBondHalfObjects(t *testing.T) {
 		n := uint64(transporttest.Flood(100_000))
 		for i := range n {
 			h := &bond.Header{Object: bond.Object{Alias: bondAlias, Group: 1, Object: 1000 + i}, Subgroup: i % 3, Previous: 1, Size: 2048}
-			m[1].mu.Lock()
-			seq := m[1].sequence
-			m[1].sequence++
-			m[1].mu.Unlock()
-			b := bond.AppendChunk(bond.AppendHeader(nil, h), &bond.Chunk{Sequence: seq, Bytes: half})
-			m[1].open(bond.ChunkType, b).Close()
+			m[1].send(h, half, [2]int{0, len(half)}).Close()
 			if i%per != 0 {
 				continue
 			}

@@ -139,7 +139,7 @@ func sendAnyHow(t *testing.T, rnd *rand.Rand, m []*bondMember, group, n uint64, 
 	for _, step := range steps {
 		for _, m := range m {
 			if m.sess.Context().Err() != nil {
-				t.Fatalf("member %d is gone: %v", m.number, context.Cause(m.sess.Context()))
+				t.Fatalf("member %d is gone: %v", m.Number, context.Cause(m.sess.Context()))
 			}
 		}
 		step()

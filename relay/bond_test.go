@@ -55,9 +55,7 @@ func TestBondStripes(t *testing.T) {
 		}
 		time.Sleep(10 * time.Millisecond) // acknowledgements
 		for i := range m {
-			m[i].mu.Lock()
-			sent := m[i].sequence
-			m[i].mu.Unlock()
+			sent := m[i].Sent()
 			if got, done := m[i].acknowledged(uint64(i)); got != sent {
 				t.Errorf("member %d has sent %d chunks, of which %d are acknowledged; done: %v", i, sent, got, done)
 			}
@@ -383,9 +381,7 @@ func TestBondAcknowledges(t *testing.T) {
 			{7, 0, 1}, {1, 0, 9}, // eight at once
 			{1, 5 * time.Millisecond, 10},
 		} {
-			m[0].mu.Lock()
-			at := int(m[0].sequence) * 4096
-			m[0].mu.Unlock()
+			at := int(m[0].Sent()) * 4096
 			if step.chunks > 0 {
 				m[0].send(piece(1, 0, payload), payload, cut(at, at+4096*step.chunks)...).Close()
 			}

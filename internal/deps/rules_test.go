@@ -13,10 +13,11 @@ transport/qlog            : transport/moqt transport/wire quic-go | transport tr
 transport                 : transport/moqt transport/wire transport/qlog internal/tasks quic-go webtransport-go httpsfv time | transport/transporttest internal/netsim
 transport/transporttest   : transport transport/moqt internal/netsim |
 transport/bond            : transport transport/moqt transport/wire | transport/transporttest internal/netsim
+transport/bond/bondtest   : transport transport/bond |
 
 relay/cache               : transport/moqt |
 relay/bonds               : transport transport/moqt transport/bond transport/wire internal/tasks client_golang time | transport/transporttest
-relay                     : transport transport/moqt transport/bond relay/cache relay/bonds api internal/live internal/prefix internal/tasks client_golang time | transport/transporttest transport/wire internal/netsim
+relay                     : transport transport/moqt transport/bond relay/cache relay/bonds api internal/live internal/prefix internal/tasks client_golang time | transport/transporttest transport/bond/bondtest transport/wire internal/netsim
 
 pub/fmp4                  : mp4ff |
 pub/catalog               : |
