@@ -264,6 +264,57 @@ func TestBondFirstMessages(t *testing.T) {
 	}
 }
 
+// TestBondBeyondTheEnd has a member send objects of a group that has ended, in
+// subgroups of their own, while the others are in the middle of objects, between
+// two, and at the end of a group. It is put out each time, and they go on.
+func TestBondBeyondTheEnd(t *testing.T) {
+	bonded(t, 2, func(t *testing.T, r *relay.Relay, m []*bondMember, b *bond.Joined) {
+		c := watch(t, r)
+		synctest.Wait()
+		number := uint64(10)
+		beyond := func() {
+			t.Helper()
+			bad := plug(t, r, m[0].sess.Version(), number)
+			bad.join(b)
+			synctest.Wait()
+			h := &bond.Header{Object: bond.Object{Alias: bondAlias, Group: 1, Object: 100 + number}, Subgroup: number, Priority: moqt.DefaultPriority, Size: 100}
+			bad.send(h, make([]byte, 100), [2]int{0, 50})
+			bad.wantPutOut(t)
+			number++
+		}
+		whole := func(group, n uint64) {
+			for i := range n {
+				p := random(group, i, 6_000)
+				m[i%2].whole(piece(group, i, p), p)
+			}
+		}
+		whole(1, 3)
+		m[0].end(1, 3)
+		whole(2, 2)
+		payload := random(2, 2, 20_000)
+		m[0].send(piece(2, 2, payload), payload, cut(0, 8_192)...)
+		synctest.Wait()
+		beyond() // in an object
+		m[1].send(piece(2, 2, payload), payload, cut(8_192, 20_000)...).Close()
+		synctest.Wait()
+		beyond() // between two
+		p := random(2, 3, 6_000)
+		m[0].whole(piece(2, 3, p), p)
+		synctest.Wait()
+		beyond() // before the end
+		m[1].end(2, 4)
+		whole(3, 3)
+		synctest.Wait()
+		c.wants(t, append(append(locations(1, 3), locations(2, 4)...), locations(3, 3)...)...)
+		if n := len(r.State().Bonds[0].Members); n != 2 {
+			t.Errorf("%d members are left, want 2", n)
+		}
+		if info := r.State().Tracks[0]; info.Subscribers != 1 {
+			t.Errorf("the track is %+v", info)
+		}
+	})
+}
+
 // TestBondTwoTracksOneAlias publishes another track with the alias that the bond
 // has for the first.
 func TestBondTwoTracksOneAlias(t *testing.T) {

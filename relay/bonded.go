@@ -65,18 +65,15 @@ func (b *bonded) Open(h *bond.Header) (bond.SubgroupWriter, error) {
 	if b.closed || b.refused {
 		return nil, nil
 	}
-	if b.feed == nil {
-		b.feed = b.t.log.Source(bond.ParseProperties)
-	}
-	w, err := b.feed.Open(moqt.Subgroup{
+	w := &bondedWriter{b: b, head: moqt.Subgroup{
 		Group: h.Group, ID: h.Subgroup, Priority: h.Priority,
 		First:      h.Previous == 0 && !h.Begins,
 		EndOfGroup: true, // it is reset if that turns out otherwise
-	})
-	if err != nil {
+	}}
+	if err := w.openLocked(); err != nil {
 		return nil, b.judgeLocked(err)
 	}
-	return &bondedWriter{b: b, w: w}, nil
+	return w, nil
 }
 
 // Has is that of [bonds.Track].
@@ -176,8 +173,10 @@ func (b *bonded) refuseLocked(err error) {
 
 // bondedWriter writes one subgroup to the log.
 type bondedWriter struct {
-	b *bonded
-	w *cache.Writer
+	b    *bonded
+	head moqt.Subgroup
+	w    *cache.Writer
+	feed *cache.Source // that w is of
 
 	object  moqt.Object // that is being written
 	size    int64       // that is missing
@@ -186,6 +185,40 @@ type bondedWriter struct {
 	dropped bool        // the rest of it is not wanted
 	fresh   bool        // something of it was new
 	last    uint64
+	any     bool   // passed is one
+	passed  uint64 // the last object that is whole
+}
+
+func (w *bondedWriter) openLocked() error {
+	b := w.b
+	if b.feed == nil {
+		b.feed = b.t.log.Source(bond.ParseProperties)
+	}
+	sub, err := b.feed.Open(w.head)
+	if err != nil {
+		return err
+	}
+	w.w, w.feed = sub, b.feed
+	return nil
+}
+
+// renew goes on in a new source, behind the last object that is whole, if that which
+// w was of is heard no more: for what a member has sent in another subgroup. It
+// reports whether that was so.
+func (w *bondedWriter) renew() (bool, error) {
+	w.b.mu.Lock()
+	defer w.b.mu.Unlock()
+	if w.feed == w.b.feed || w.b.closed || w.b.refused {
+		return false, nil
+	}
+	w.head.First = w.head.First && !w.any
+	if err := w.openLocked(); err != nil {
+		return true, w.b.judgeLocked(err)
+	}
+	if w.any {
+		w.w.Pass(w.passed)
+	}
+	return true, nil
 }
 
 // Begin is that of [bond.SubgroupWriter].
@@ -193,6 +226,9 @@ func (w *bondedWriter) Begin(h *bond.Header) error {
 	props, err := bond.ParseProperties(h.Properties)
 	if err != nil {
 		w.w.Abort()
+		return err
+	}
+	if _, err := w.renew(); err != nil {
 		return err
 	}
 	at := moqt.Location{Group: h.Group, Object: h.Object.Object}
@@ -208,6 +244,11 @@ func (w *bondedWriter) Begin(h *bond.Header) error {
 
 // Extend is that of [bond.SubgroupWriter].
 func (w *bondedWriter) Extend(p []byte) error {
+	if renewed, err := w.renew(); err != nil {
+		return err
+	} else if renewed && w.in {
+		return bond.ErrAgain
+	}
 	switch {
 	case w.dropped:
 		return nil
@@ -248,6 +289,7 @@ func (w *bondedWriter) append(payload []byte) error {
 
 // count notes what became of an object that is whole.
 func (w *bondedWriter) count() {
+	w.passed, w.any = w.last, true
 	m := w.b.t.r.m
 	w.b.t.arrived(&w.b.meter, w.object.Location, w.whole)
 	if w.fresh {
@@ -260,11 +302,15 @@ func (w *bondedWriter) count() {
 
 // Skip is that of [bond.SubgroupWriter].
 func (w *bondedWriter) Skip(h *bond.Header) {
+	renewed, err := w.renew()
+	if err != nil {
+		return // what comes next has the same fault
+	}
 	switch id := h.Object.Object; {
-	case w.in && id == w.last: // what of it came in chunks is a part
+	case w.in && id == w.last && !renewed: // what of it came in chunks is a part
 		w.w.Skip()
 	case w.w.Pass(id):
-		w.last = id
+		w.last, w.passed, w.any = id, id, true
 	}
 	w.in = false
 }
@@ -274,6 +320,9 @@ func (w *bondedWriter) Close(h *bond.Header) error {
 	if h.Object.Object != w.last+1 { // objects were there that are not
 		w.w.Abort()
 		return nil
+	}
+	if _, err := w.renew(); err != nil {
+		return err
 	}
 	if err := w.w.Close(); err != nil {
 		return w.b.judge(err)

@@ -30,7 +30,8 @@ type Sink interface {
 type SubgroupWriter interface {
 	// Begin begins an object. If its size is 0, that is all of it.
 	Begin(h *Header) error
-	// Extend takes the next bytes of the object, which it must not keep.
+	// Extend takes the next bytes of the object, which it must not keep. With
+	// [ErrAgain] the object is begun once more.
 	Extend(b []byte) error
 	// Skip says that an object, or the rest of the one that was begun, has come
 	// another way.
@@ -101,6 +102,9 @@ var (
 	ErrOverflow = errors.New("bond: too many unfinished objects")
 	// ErrNotYet says that a [Sink] does not want an object now, but will.
 	ErrNotYet = errors.New("bond: not yet")
+	// ErrAgain says that what was written of an object has to be written again, for a
+	// reason that is not its members' fault.
+	ErrAgain = errors.New("bond: from the beginning")
 )
 
 // Fault is what a member did that puts it out of the bond: it contradicts what is

@@ -441,25 +441,30 @@ func TestOvertaken(t *testing.T) {
 }
 
 // TestFloodOfOneMember fills an Assembler with what one member sends by halves:
-// what another has under way is not given up for it.
+// what another has under way is not given up for it, nor what it has begun itself
+// and another goes on with, or what is whole and waits for its turn.
 func TestFloodOfOneMember(t *testing.T) {
 	sink := &record{}
 	a := NewAssembler(Limits{MaxHeld: 1 << 20}, sink)
 	for i := range uint64(100) {
-		a.Add(1, head(0, i, 2), Chunk{Bytes: []byte("a")}, start)
+		a.Add(2, head(0, 3*i+2, 1), Chunk{Bytes: []byte("c")}, start)
+		a.Add(2, head(0, 3*i+1, 3), Chunk{Bytes: []byte("b")}, start)
+		a.Add(1, head(0, 3*i+1, 3), Chunk{Offset: 1, Bytes: []byte("b")}, start)
+		a.Add(1, head(0, 3*i, 2), Chunk{Bytes: []byte("a")}, start)
 		for j := range uint64(1000) {
 			h := head(7, 1+i*1000+j, 4096)
 			if _, err := a.Add(2, h, Chunk{Bytes: make([]byte, 2048)}, start); err != nil && err != ErrOverflow {
 				t.Fatal(err)
 			}
 		}
-		a.Add(1, head(0, i, 2), Chunk{Offset: 1, Bytes: []byte("b")}, start)
+		a.Add(1, head(0, 3*i, 2), Chunk{Offset: 1, Bytes: []byte("a")}, start)
+		a.Add(1, head(0, 3*i+1, 3), Chunk{Offset: 2, Bytes: []byte("b")}, start)
 		if a.Held() > 1<<20 {
 			t.Fatalf("%d bytes are held", a.Held())
 		}
 	}
-	if n := len(sink.objects); n != 100 {
-		t.Errorf("%d of the other's 100 objects were taken", n)
+	if n := len(sink.objects); n != 300 {
+		t.Errorf("%d of the 300 objects were taken that were whole in the end", n)
 	}
 	if a.Close(); a.Held() != 0 {
 		t.Errorf("%d bytes are held at the end", a.Held())

@@ -54,6 +54,12 @@ func (p *part) sent(member uint64, n int64) {
 	p.shares = append(p.shares, share{member, n})
 }
 
+// sentByOthers reports whether others than the one that sent the header have sent
+// something of p.
+func (p *part) sentByOthers() bool {
+	return slices.ContainsFunc(p.shares, func(s share) bool { return s.member != p.maker })
+}
+
 // run is a contiguous piece that is there.
 type run struct{ off, end int64 }
 

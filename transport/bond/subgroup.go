@@ -122,7 +122,14 @@ func (a *Assembler) extend(p *part) {
 	case p.elsewhere:
 		w.Skip(&p.header)
 	default:
-		a.check(p.sub, p.last, p.take(w))
+		err := p.take(w)
+		if err == ErrAgain {
+			p.out = 0
+			if err = w.Begin(&p.header); err == nil {
+				err = p.take(w)
+			}
+		}
+		a.check(p.sub, p.last, err)
 	}
 }
 
@@ -258,8 +265,9 @@ func (a *Assembler) giveUp(p *part, now time.Time) {
 	}
 }
 
-// shed gives up the oldest object of the member whose objects take most, so that
-// one that sends too much loses its own.
+// shed gives up an object of the member whose objects take most, so that one that
+// sends too much loses its own: the oldest of which the rest is missing and nobody
+// else has sent anything, or the oldest of all.
 func (a *Assembler) shed(now time.Time) bool {
 	var greedy uint64
 	for member, n := range a.shares {
@@ -267,7 +275,11 @@ func (a *Assembler) shed(now time.Time) bool {
 			greedy = member
 		}
 	}
-	i := slices.IndexFunc(a.order, func(p *part) bool { return p.maker == greedy })
+	own := func(p *part) bool { return p.maker == greedy }
+	i := slices.IndexFunc(a.order, func(p *part) bool { return own(p) && !p.whole() && !p.sentByOthers() })
+	if i < 0 {
+		i = slices.IndexFunc(a.order, own)
+	}
 	if i < 0 {
 		return false
 	}
