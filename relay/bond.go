@@ -20,6 +20,10 @@ func (r *Relay) Extensions() []transport.Extension {
 	return []transport.Extension{r.bonds.Extension()}
 }
 
+// BondsHold returns how many bytes the relay holds of objects of bonds that are not
+// whole, and the most that it ever held.
+func (r *Relay) BondsHold() (now, most int64) { return r.bonds.Held() }
+
 // bonding is what a session is to a bond: nothing, for most.
 type bonding struct {
 	bond atomic.Pointer[bonds.Bond] // nil before it is a member

@@ -59,8 +59,16 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 
 // watch adds the figures that r has by itself.
 func (m *Metrics) watch(r *Registry) {
-	m.register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "moq", Subsystem: "relay", Name: "bond_held_bytes",
-		Help: "Memory that objects which are not whole take."}, func() float64 { return float64(r.budget.Held()) }))
+	for _, o := range []struct {
+		name, help string
+		get        func() int64
+	}{
+		{"bond_held_bytes", "Memory that objects which are not whole take.", r.budget.Held},
+		{"bond_held_bytes_most", "The most memory that objects which were not whole ever took.", r.budget.Most},
+	} {
+		m.register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "moq", Subsystem: "relay", Name: o.name, Help: o.help},
+			func() float64 { return float64(o.get()) }))
+	}
 	for _, o := range []struct {
 		result string
 		get    func(bond.Stats) int64

@@ -166,6 +166,10 @@ func (r *Registry) memberOf(s *transport.Session) *member {
 	return nil
 }
 
+// Held returns how many bytes all bonds hold of objects that are not whole, and the
+// most that they ever held.
+func (r *Registry) Held() (now, most int64) { return r.budget.Held(), r.budget.Most() }
+
 // relieve makes those bonds that hold most give up objects until all together
 // hold what they may.
 func (r *Registry) relieve(now time.Time) {

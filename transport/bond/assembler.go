@@ -159,6 +159,7 @@ func (a *Assembler) Add(member uint64, h *Header, c Chunk, now time.Time) (fresh
 	a.flush(p, now)
 	for a.held > a.limits.MaxHeld && a.shed(now) {
 	}
+	a.limits.Budget.note()
 	return fresh, a.takeFault()
 }
 

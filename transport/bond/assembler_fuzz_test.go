@@ -124,8 +124,8 @@ func FuzzAssembler(f *testing.F) {
 			}
 		}
 		a.Close()
-		if budget.Held() != 0 || len(a.shares) != 0 {
-			t.Fatalf("%d bytes are held at the end", budget.Held())
+		if budget.Held() != 0 || len(a.shares) != 0 || budget.Most() > 8<<10 {
+			t.Fatalf("%d bytes are held at the end, and %d were at most", budget.Held(), budget.Most())
 		}
 	})
 }

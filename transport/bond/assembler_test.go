@@ -487,8 +487,13 @@ func TestTinyChunks(t *testing.T) {
 				t.Fatalf("%s: %v", name, err)
 			}
 		}
-		if held := a.Held(); held > size+partCost || held != budget.Held() {
-			t.Errorf("%s: %d bytes are held, and the budget has %d", name, held, budget.Held())
+		if held := a.Held(); held > size+partCost || held != budget.Held() || held != budget.Most() {
+			t.Errorf("%s: %d bytes are held, and the budget has %d, at most %d", name, held, budget.Held(), budget.Most())
+		}
+		most := budget.Most()
+		a.Close()
+		if budget.Held() != 0 || budget.Most() != most {
+			t.Errorf("%s: the budget has %d at the end, at most %d, want 0 and %d", name, budget.Held(), budget.Most(), most)
 		}
 	}
 }

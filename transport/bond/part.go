@@ -7,11 +7,22 @@ import (
 	"time"
 )
 
-// Budget counts the bytes that Assemblers hold together. Its zero value works.
-type Budget struct{ held atomic.Int64 }
+// Budget counts the bytes that Assemblers hold together. Its zero value works, and
+// its methods may be called concurrently.
+type Budget struct{ held, most atomic.Int64 }
 
 // Held returns how many bytes those are.
 func (b *Budget) Held() int64 { return b.held.Load() }
+
+// Most returns how many they ever were once a chunk was in its place, and what was
+// too much then given up.
+func (b *Budget) Most() int64 { return b.most.Load() }
+
+func (b *Budget) note() {
+	held := b.held.Load()
+	for most := b.most.Load(); held > most && !b.most.CompareAndSwap(most, held); most = b.most.Load() {
+	}
+}
 
 const (
 	// partCost is what an object costs beside its bytes.
