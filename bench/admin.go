@@ -18,7 +18,7 @@ func (s *server) page(ctx context.Context, path string) (io.ReadCloser, error) {
 		return nil, err
 	}
 	req.Close = true
-	rsp, err := http.DefaultClient.Do(req)
+	rsp, err := s.pages.Do(req)
 	if err != nil {
 		return nil, err
 	}

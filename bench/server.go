@@ -9,6 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -27,6 +29,7 @@ type server struct {
 	stdin io.WriteCloser
 	addr  string // host:port of what it serves
 	admin string // host:port of its admin pages; "" if it has none
+	pages *http.Client
 	dir   string // removed with it
 	done  chan struct{}
 
@@ -55,6 +58,9 @@ type Relay struct {
 	// Within, if not nil, calls what starts the process, to start it on another
 	// host: in a network namespace.
 	Within func(start func() error) error
+	// Dial connects with its admin pages where those are on another host. If nil,
+	// they are on this one.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 	// Limited has it bound how many connections it takes in a second, as it does
 	// by default, but not of one address: the load comes from one.
 	Limited bool
@@ -111,7 +117,11 @@ func startRelay(ctx context.Context, r Relay) (*server, error) {
 	if r.SameCore {
 		core = loadCore()
 	}
-	return start(ctx, exec.CommandContext(ctx, program, args...), dir, core, r.Within)
+	s, err := start(ctx, exec.CommandContext(ctx, program, args...), dir, core, r.Within)
+	if err == nil && r.Dial != nil {
+		s.pages = &http.Client{Transport: &http.Transport{DialContext: r.Dial}}
+	}
+	return s, err
 }
 
 var (
@@ -122,7 +132,7 @@ var (
 // start starts cmd on core, and within, and waits until its log tells where it
 // listens.
 func start(ctx context.Context, cmd *exec.Cmd, dir string, core int, within func(func() error) error) (*server, error) {
-	s := &server{cmd: cmd, dir: dir, done: make(chan struct{})}
+	s := &server{cmd: cmd, dir: dir, pages: http.DefaultClient, done: make(chan struct{})}
 	var err error
 	if s.stdin, err = cmd.StdinPipe(); err != nil {
 		return nil, err
@@ -260,6 +270,12 @@ func (p *Process) Addr() string { return p.srv.addr }
 
 // CPU is what it has used so far.
 func (p *Process) CPU() time.Duration { return p.srv.usage().CPU }
+
+// Metrics returns those of its metrics that have no labels, by name.
+func (p *Process) Metrics(ctx context.Context) (map[string]float64, error) { return p.srv.metrics(ctx) }
+
+// Collect has it collect its garbage.
+func (p *Process) Collect(ctx context.Context) error { return p.srv.collect(ctx) }
 
 // Close ends the process and waits for that.
 func (p *Process) Close() { p.srv.close() }

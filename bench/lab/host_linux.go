@@ -131,6 +131,26 @@ func (h *Host) DialTCP(ctx context.Context, addr, device string, multipath bool)
 	return conn.(*net.TCPConn), nil
 }
 
+// SetCongestion has conn use the kernel's congestion control of that name from now
+// on.
+func SetCongestion(conn *net.TCPConn, name string) error {
+	c, err := conn.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var set error
+	err = c.Control(func(fd uintptr) {
+		set = unix.SetsockoptString(int(fd), unix.IPPROTO_TCP, unix.TCP_CONGESTION, name)
+	})
+	if err == nil {
+		err = set
+	}
+	if err != nil {
+		return fmt.Errorf("congestion control %s: %w", name, err)
+	}
+	return nil
+}
+
 // bindTo returns what ties a socket to a device, or nil for no device.
 func bindTo(device string) func(network, address string, c syscall.RawConn) error {
 	if device == "" {

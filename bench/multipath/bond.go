@@ -3,6 +3,8 @@ package multipath
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"sync"
 
 	"github.com/tributary-live/tributary/pub/bond"
@@ -18,15 +20,18 @@ type bonded struct {
 	done    chan error
 	started bool
 
-	mu      sync.Mutex    // guards wanted
-	wanted  int           // tracks that the relay has wanted
+	mu       sync.Mutex // guards what follows
+	wanted   int        // tracks that the relay has wanted
+	sessions map[*transport.Session]struct{}
+	out      []string // local addresses of sessions that the relay has ended for what they sent
+
 	forward chan struct{} // closed when all are wanted
 	offered chan struct{} // closed when all are offered on a session
 	once    sync.Once     // of offered
 }
 
 func newBonded(s *Scenario, url string) *bonded {
-	b := &bonded{load: s.Load, done: make(chan error, 1), forward: make(chan struct{}), offered: make(chan struct{})}
+	b := &bonded{load: s.Load, done: make(chan error, 1), sessions: make(map[*transport.Session]struct{}), forward: make(chan struct{}), offered: make(chan struct{})}
 	c := bond.Config{URL: url, Mode: s.Mode, Dialer: &transport.Dialer{TLSConfig: trusting()}, Serve: b.serve}
 	if s.Load.Bitrate == 0 {
 		c.Deadline = s.Length // what is made as fast as it goes is not too late at any time
@@ -46,6 +51,8 @@ func (b *bonded) serve(ctx context.Context, sess *transport.Session, joined bool
 	if !joined {
 		return &bond.Permanent{Err: errors.New("the relay knows no bonds")}
 	}
+	b.enter(sess)
+	defer b.leave(sess)
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	for track := range b.load.tracks() {
@@ -58,6 +65,36 @@ func (b *bonded) serve(ctx context.Context, sess *transport.Session, joined bool
 	b.once.Do(func() { close(b.offered) })
 	<-ctx.Done()
 	return context.Cause(ctx)
+}
+
+func (b *bonded) enter(sess *transport.Session) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.sessions[sess] = struct{}{}
+}
+
+func (b *bonded) leave(sess *transport.Session) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.sessions, sess)
+	if errors.Is(context.Cause(sess.Context()), &transport.SessionError{Code: moqt.SessionProtocolViolation, Remote: true}) {
+		b.out = append(b.out, sess.Info().LocalAddr.String())
+	}
+}
+
+// live returns the sessions that are members.
+func (b *bonded) live() []*transport.Session {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Collect(maps.Keys(b.sessions))
+}
+
+// expelled returns the local addresses of those that the relay has ended for what
+// they sent.
+func (b *bonded) expelled() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.out)
 }
 
 // watch waits until the relay wants a track on one of the sessions.

@@ -89,10 +89,19 @@ type Outcome struct {
 	// Wire is what went up the links, and up those that are for backup, percent of
 	// the payload.
 	Wire, Backup float64
-	// Held is the most that the relay held of unfinished objects, bytes, and CPU
-	// what it has used for each Mbit of payload. They are 0 where nobody can tell.
-	Held int64
-	CPU  time.Duration
+	// Held is what the relay held of objects that were not whole, bytes: the median
+	// of many looks, and the most there ever was.
+	Held, HeldMost int64
+	// CPU is what the relay has used for each Mbit of payload, 0 where nobody can
+	// tell.
+	CPU time.Duration
+	// Alone and Kept are what a rival had before there was a load, and beside it,
+	// bits a second.
+	Alone, Kept float64
+	// Left is what has come to live during the run and goes on when all is over.
+	Left census
+	// Harm is what an attack has come to.
+	Harm harm
 }
 
 // outcome looks at what was made from from to to, where the load began at began.

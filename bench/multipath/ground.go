@@ -3,6 +3,7 @@ package multipath
 import (
 	"context"
 	"net"
+	"time"
 
 	"github.com/tributary-live/tributary/internal/netsim"
 	"github.com/tributary-live/tributary/transport"
@@ -17,8 +18,15 @@ type ground interface {
 	url() string
 	// near opens a session with the relay from its own host.
 	near(ctx context.Context) (*transport.Session, error)
-	// used tells what the relay has used.
-	used(ctx context.Context) usage
+	// cpu is what the relay has used, 0 where nobody can tell.
+	cpu() time.Duration
+	// held tells how many bytes the relay holds of objects of bonds that are not
+	// whole, and the most that it ever held.
+	held(ctx context.Context) (now, most int64, err error)
+	// count counts what lives where the relay runs, when the garbage is gone.
+	count(ctx context.Context) (census, error)
+	// rival puts a connection of somebody else on a link.
+	rival(ctx context.Context, l link) (rival, error)
 	close()
 }
 

@@ -43,7 +43,7 @@ const quickLimit = 50 * time.Second
 
 // wants reports whether s is to be measured.
 func (c *Config) wants(s *Scenario) bool {
-	if s.Real && c.Backend == Virtual {
+	if s.Real && c.Backend == Virtual || s.Simulated && c.Backend == Real {
 		return false
 	}
 	if c.Only != nil {
@@ -104,11 +104,13 @@ func (c *Config) measure(ctx context.Context, w io.Writer, j *judgement, n int) 
 	var tasks []task
 	for run := played; run < played+n; run++ {
 		for _, p := range c.Peers {
-			tasks = append(tasks, task{p, run})
+			if s.Attack == nil || p == Bond {
+				tasks = append(tasks, task{p, run})
+			}
 		}
 	}
 	width := 1
-	if c.Backend == Virtual {
+	if c.Backend == Virtual && s.Settle == 0 { // all that lives is counted there
 		width = runtime.NumCPU() // time is not this machine's, so others do not disturb
 	}
 	var mu sync.Mutex
@@ -177,23 +179,35 @@ func newSender(p Peer, s *Scenario, g ground) (sender, error) {
 
 // print writes an outcome as a line.
 func (o *Outcome) print(w io.Writer, s *Scenario, p Peer, b Backend) {
-	bench.WriteLine(w, fmt.Sprintf("Multipath/scenario=%s/peer=%s/on=%s", s.Name, p, b), o.Objects,
-		bench.Metric{Value: o.Efficiency, Unit: "%-of-links"},
-		bench.Metric{Value: o.Goodput / 1e6, Unit: "Mbit/s"},
-		bench.Metric{Value: millis(o.P50), Unit: "p50-ms"},
-		bench.Metric{Value: millis(o.P99), Unit: "p99-ms"},
-		bench.Metric{Value: millis(o.Max), Unit: "max-ms"},
-		bench.Metric{Value: o.Late200, Unit: "%-late@200"},
-		bench.Metric{Value: o.Late500, Unit: "%-late@500"},
-		bench.Metric{Value: o.Late1000, Unit: "%-late@1000"},
-		bench.Metric{Value: float64(o.Lost), Unit: "lost"},
-		bench.Metric{Value: float64(o.VitalLost), Unit: "vital-lost"},
-		bench.Metric{Value: millis(o.VitalMax), Unit: "vital-max-ms"},
-		bench.Metric{Value: millis(o.Gap), Unit: "gap-ms"},
-		bench.Metric{Value: o.Copies, Unit: "%-copies"},
-		bench.Metric{Value: o.Wire, Unit: "%-wire"},
-		bench.Metric{Value: o.Backup, Unit: "%-backup"},
-		bench.Metric{Value: float64(o.Held) / (1 << 20), Unit: "held-MiB"},
-		bench.Metric{Value: float64(o.CPU) / float64(time.Millisecond), Unit: "cpu-ms/Mbit"},
-	)
+	metrics := []bench.Metric{
+		{Value: o.Efficiency, Unit: "%-of-links"},
+		{Value: o.Goodput / 1e6, Unit: "Mbit/s"},
+		{Value: millis(o.P50), Unit: "p50-ms"},
+		{Value: millis(o.P99), Unit: "p99-ms"},
+		{Value: millis(o.Max), Unit: "max-ms"},
+		{Value: o.Late200, Unit: "%-late@200"},
+		{Value: o.Late500, Unit: "%-late@500"},
+		{Value: o.Late1000, Unit: "%-late@1000"},
+		{Value: float64(o.Lost), Unit: "lost"},
+		{Value: float64(o.VitalLost), Unit: "vital-lost"},
+		{Value: millis(o.VitalMax), Unit: "vital-max-ms"},
+		{Value: millis(o.Gap), Unit: "gap-ms"},
+		{Value: o.Copies, Unit: "%-copies"},
+		{Value: o.Wire, Unit: "%-wire"},
+		{Value: o.Backup, Unit: "%-backup"},
+		{Value: mib(o.Held), Unit: "held-MiB"},
+		{Value: mib(o.HeldMost), Unit: "held-most-MiB"},
+		{Value: millis(o.CPU), Unit: "cpu-ms/Mbit"},
+	}
+	if s.Rival {
+		metrics = append(metrics, bench.Metric{Value: o.Kept / 1e6, Unit: "kept-Mbit/s"}, bench.Metric{Value: o.Alone / 1e6, Unit: "alone-Mbit/s"})
+	}
+	if s.Settle > 0 {
+		metrics = append(metrics, bench.Metric{Value: leftGoroutines(o), Unit: "goroutines-left"}, bench.Metric{Value: leftHeap(o), Unit: "heap-left-MiB"})
+	}
+	if s.Attack != nil {
+		metrics = append(metrics, bench.Metric{Value: tried(o), Unit: "tried"}, bench.Metric{Value: joined(o), Unit: "joined"},
+			bench.Metric{Value: float64(o.Harm.putOut), Unit: "cut-off"}, bench.Metric{Value: unjust(o), Unit: "others-cut-off"})
+	}
+	bench.WriteLine(w, fmt.Sprintf("Multipath/scenario=%s/peer=%s/on=%s", s.Name, p, b), o.Objects, metrics...)
 }

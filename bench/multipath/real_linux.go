@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"os"
+	"time"
 
 	"github.com/tributary-live/tributary/bench"
 	"github.com/tributary-live/tributary/bench/lab"
@@ -23,6 +24,9 @@ func newReal(ctx context.Context, r bench.Relay) (*real, error) {
 		return nil, err
 	}
 	r.Bind, r.Within = "0.0.0.0", l.Relay.Do
+	r.Dial = func(ctx context.Context, _, addr string) (net.Conn, error) {
+		return l.Relay.DialTCP(ctx, addr, "", false)
+	}
 	p, err := bench.StartRelay(ctx, r)
 	if err != nil {
 		l.Close()
@@ -54,8 +58,24 @@ func (g *real) near(ctx context.Context) (*transport.Session, error) {
 	return d.Dial(ctx, "moqt://"+net.JoinHostPort("127.0.0.1", g.port())+"/")
 }
 
-func (g *real) used(ctx context.Context) usage {
-	return usage{cpu: g.relay.CPU()}
+func (g *real) cpu() time.Duration { return g.relay.CPU() }
+
+func (g *real) held(ctx context.Context) (now, most int64, err error) {
+	m, err := g.relay.Metrics(ctx)
+	return int64(m["moq_relay_bond_held_bytes"]), int64(m["moq_relay_bond_held_bytes_most"]), err
+}
+
+// count counts what lives in the relay's process.
+func (g *real) count(ctx context.Context) (census, error) {
+	if err := g.relay.Collect(ctx); err != nil {
+		return census{}, err
+	}
+	m, err := g.relay.Metrics(ctx)
+	return census{int(m["go_goroutines"]), int64(m["go_memstats_heap_alloc_bytes"])}, err
+}
+
+func (g *real) rival(ctx context.Context, l link) (rival, error) {
+	return newTCPRival(ctx, g.lab, l.(realLink).Path)
 }
 
 func (g *real) close() {

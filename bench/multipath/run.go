@@ -31,12 +31,6 @@ var names = [tracks]moqt.TrackName{
 	audio: moqt.NS("bench").Track("audio"),
 }
 
-// usage is what a relay has used.
-type usage struct {
-	cpu  time.Duration
-	held int64
-}
-
 // grace is how long to wait for what is late when the load is over.
 const grace = 3 * time.Second
 
@@ -50,14 +44,17 @@ type stage struct {
 	ahead  int     // bytes of bulk that may be under way or wait
 	links  []link  // nil where none is plugged in
 	up     []int64 // bytes that went up links that are gone
+	rival  rival   // nil if there is none
+	seed   uint64
+	held   heldSamples
 	wg     sync.WaitGroup
 }
 
 // run plays s on g with a sender, and returns what became of the load.
 func (s *Scenario) run(ctx context.Context, g ground, traces Traces, snd sender, seed uint64) (*Outcome, error) {
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithTimeout(ctx, s.Length+grace+s.Settle+runSlack)
 	defer cancel()
-	st := &stage{Scenario: s, ground: g, traces: traces, sender: snd, links: make([]link, len(s.Links)), up: make([]int64, len(s.Links))}
+	st := &stage{Scenario: s, ground: g, traces: traces, sender: snd, links: make([]link, len(s.Links)), up: make([]int64, len(s.Links)), seed: seed}
 	defer st.wg.Wait()
 	defer cancel()
 	defer snd.close()
@@ -77,15 +74,24 @@ func (s *Scenario) run(ctx context.Context, g ground, traces Traces, snd sender,
 	if err := snd.ready(ctx); err != nil {
 		return nil, err
 	}
-	return st.play(ctx, seed)
+	switch {
+	case s.Settle > 0:
+		return st.counted(ctx)
+	case s.Rival:
+		return st.contested(ctx)
+	}
+	return st.play(ctx)
 }
+
+// runSlack is what a run may take beside its load, to connect and to end.
+const runSlack = 2 * time.Minute
 
 // collector is a sender that has its own other end. It tells how many bytes of
 // bulk may wait for it.
 type collector interface{ collect(*book) (ahead int) }
 
 // play sends the load and takes the steps.
-func (st *stage) play(ctx context.Context, seed uint64) (*Outcome, error) {
+func (st *stage) play(ctx context.Context) (*Outcome, error) {
 	began := time.Now()
 	units := make(chan *unit)
 	loaded := make(chan error, 1)
@@ -96,13 +102,15 @@ func (st *stage) play(ctx context.Context, seed uint64) (*Outcome, error) {
 		}
 	}
 	st.wg.Go(func() {
-		src := newSource(seed)
+		src := newSource(st.seed)
 		if st.Load.Bitrate > 0 {
 			loaded <- src.live(ctx, st.Load, st.Length, send)
 			return
 		}
 		loaded <- src.bulk(ctx, &st.book, st.ahead, st.Length, send)
 	})
+	st.wg.Go(func() { st.sample(ctx, began) })
+	attack := st.attack(ctx)
 	begin, end := time.NewTimer(st.From), time.NewTimer(st.Length+grace)
 	defer begin.Stop()
 	defer end.Stop()
@@ -119,6 +127,7 @@ func (st *stage) play(ctx context.Context, seed uint64) (*Outcome, error) {
 			case u := <-units:
 				st.book.make(u)
 				st.sender.send(u)
+				attack.sent(u)
 			case <-due:
 				if err := st.do(ctx, steps[0]); err != nil {
 					return nil, err
@@ -134,7 +143,7 @@ func (st *stage) play(ctx context.Context, seed uint64) (*Outcome, error) {
 			case <-end.C:
 				o := st.book.outcome(st.Scenario, began)
 				st.meter(o, before, after)
-				return o, nil
+				return o, attack.end(o)
 			case <-ctx.Done():
 				return nil, ctx.Err()
 			}
@@ -175,13 +184,17 @@ func (st *stage) do(ctx context.Context, step Step) error {
 type meters struct {
 	up           []int64 // bytes that went up each link
 	first, again int64
-	usage
-	at time.Time
+	cpu          time.Duration
+	rival        int64 // bytes of theirs that have come
+	at           time.Time
 }
 
 func (st *stage) read(ctx context.Context) meters {
-	m := meters{usage: st.ground.used(ctx), at: time.Now()}
+	m := meters{cpu: st.ground.cpu(), at: time.Now()}
 	m.first, m.again = st.sender.copied()
+	if st.rival != nil {
+		m.rival = st.rival.received()
+	}
 	for i, l := range st.links {
 		n := st.up[i]
 		if l != nil {
@@ -209,7 +222,8 @@ func (st *stage) meter(o *Outcome, before, after meters) {
 		}
 	}
 	o.Wire, o.Backup = share(wire, payload), share(backup, payload)
-	o.Held = after.held
+	o.Kept = rate(before, after)
+	o.Held, o.HeldMost = st.held.result()
 	if mbit := float64(payload) * 8 / 1e6; mbit > 0 {
 		o.CPU = time.Duration(float64(after.cpu-before.cpu) / mbit)
 	}

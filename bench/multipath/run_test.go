@@ -59,6 +59,29 @@ func TestBondOnTwoLinks(t *testing.T) {
 	}
 }
 
+func TestWhatARivalHas(t *testing.T) {
+	s := &Scenario{Name: "two", Links: links(10, 50*ms, 0, 0)[:1], Load: Load{Bitrate: 1}, Mode: bond.Aggregate, Rival: true, Length: 8 * time.Second, From: 3 * time.Second}
+	if o := play(t, s, Bond); o.Alone < 8.5e6 || o.Alone > 10e6 || o.Kept < 7e6 || o.Kept > o.Alone-0.5e6 {
+		t.Errorf("it has %.2f Mbit/s alone, want nearly 10, and %.2f beside 1, want nearly 9", o.Alone/1e6, o.Kept/1e6)
+	}
+}
+
+func TestStrangersAreHeard(t *testing.T) {
+	for name, forge := range map[string]attack{"forged": joins(forged), "replayed": joins(replayed)} {
+		s := &Scenario{Name: name, Links: links(10, 50*ms, 10, 50*ms), Load: Load{Bitrate: 1}, Mode: bond.Hybrid, Attack: forge, Length: 12 * time.Second, From: time.Second}
+		if o := play(t, s, Bond); o.Harm != (harm{tried: strangers}) || o.Lost > 0 {
+			t.Errorf("%s: %+v, %d lost; want %d tries, nothing else, none", name, o.Harm, o.Lost, strangers)
+		}
+	}
+}
+
+func TestHeldIsSeen(t *testing.T) {
+	s := &Scenario{Name: "two", Links: links(5, 50*ms, 3, 120*ms), Load: Load{Bitrate: 4}, Mode: bond.Aggregate, Length: 8 * time.Second, From: 2 * time.Second}
+	if o := play(t, s, Bond); o.HeldMost < 32<<10 || o.HeldMost > 4<<20 || o.Held > o.HeldMost {
+		t.Errorf("the relay held %d bytes at most, %d typically; want some of a key frame", o.HeldMost, o.Held)
+	}
+}
+
 func TestBarsOfScenarios(t *testing.T) {
 	seen := make(map[string]bool)
 	for _, s := range Scenarios() {

@@ -22,8 +22,17 @@ type Scenario struct {
 	// Gap, if not 0, is when the silence that matters begins: within a second of
 	// it.
 	Gap time.Duration
-	// Real scenarios say nothing on simulated links.
-	Real bool
+	// Real scenarios say nothing on simulated links, and Simulated ones are not for
+	// real links.
+	Real, Simulated bool
+	// Rival puts somebody else's connection, which has more to send than fits, on
+	// the first link.
+	Rival bool
+	// Settle, if not 0, is how long to wait after the load until what is left of it
+	// is counted.
+	Settle time.Duration
+	// Attack, if not nil, is done to the bond and its relay beside the load.
+	Attack attack
 	// judge makes bars of the outcomes.
 	judge func(*judgement) []row
 }
@@ -34,10 +43,13 @@ type Link struct {
 	Rate  float64 // Mbit/s, whole packets
 	RTT   time.Duration
 	Loss  float64 // share of the packets that go up
-	Trace string  // file of a trace, in place of Rate
-	Queue time.Duration
-	Cost  wire.Cost
-	Later bool // it is not there at the beginning
+	Burst float64 // packets that are lost at once, on average; 0 is one by itself
+	// Jitter is how much longer a packet may take that goes up, by chance.
+	Jitter time.Duration
+	Trace  string // file of a trace, in place of Rate
+	Queue  time.Duration
+	Cost   wire.Cost
+	Later  bool // it is not there at the beginning
 }
 
 // Load is what is published.
@@ -93,8 +105,14 @@ func (l *Link) options(t Traces) ([]netsim.Option, error) {
 		queue = defaultQueue
 	}
 	opts = append(opts, netsim.Queue(max(leastQueue, int(rate/8*queue.Seconds()))))
-	if l.Loss > 0 {
+	switch {
+	case l.Burst > 0:
+		opts = append(opts, netsim.Up(netsim.BurstLoss(l.Loss, l.Burst)))
+	case l.Loss > 0:
 		opts = append(opts, netsim.Up(netsim.Loss(l.Loss)))
+	}
+	if l.Jitter > 0 {
+		opts = append(opts, netsim.Up(netsim.Jitter(l.Jitter)))
 	}
 	return opts, nil
 }

@@ -14,7 +14,8 @@ func Scenarios() []*Scenario {
 	all = append(all, lives()...)
 	all = append(all, cuts()...)
 	all = append(all, replays()...)
-	return append(all, others()...)
+	all = append(all, others()...)
+	return append(all, hostiles()...)
 }
 
 // links names rates and round trips. The first link is the best one.
@@ -97,7 +98,7 @@ func lives() []*Scenario {
 			if ours, theirs, ok := j.against(Single, p99); ok {
 				rows = append(rows, j.told("p99 / the best link alone", "x", ours/max(theirs, 1), atMost(1, 2)))
 			}
-			return rows
+			return append(rows, j.heldRows()...)
 		}),
 		live("6", "cbr-6-on-5+3", links(5, 50*ms, 3, 120*ms), 6, func(j *judgement) []row {
 			return []row{
@@ -132,11 +133,11 @@ func cuts() []*Scenario {
 	}
 	return []*Scenario{
 		cut("8", "cut-aggregate", bond.Aggregate, func(j *judgement) []row {
-			return []row{
+			return append([]row{
 				j.row("gap", "ms", gap, highest, atMost(100, 400)),
 				j.told("worst gap", "ms", j.worst(gap, highest), atMost(250, 1000)),
 				j.row("late@500", "%", late500, highest, atMost(0, 5)),
-			}
+			}, j.heldRows()...)
 		}),
 		cut("9a", "cut-redundant", bond.Redundant, hitless),
 		cut("9b", "cut-hybrid", bond.Hybrid, func(j *judgement) []row {
@@ -200,14 +201,11 @@ func others() []*Scenario {
 	for at := 10 * time.Second; at < metered.Length; at += 20 * time.Second {
 		metered.Steps = append(metered.Steps, Step{At: at, Do: Cut}, Step{At: at + time.Second, Do: Restore})
 	}
-	// One of the two is pulled and plugged in again, a hundred times.
-	flapping := &Scenario{Number: "13", Name: "flapping-100x", Links: links(10, 50*ms, 10, 50*ms), Load: Load{Bitrate: 4, Audio: true}, Mode: bond.Hybrid,
-		Length: 60 * time.Second, From: 5 * time.Second, judge: func(j *judgement) []row {
-			return []row{
-				j.row("objects lost", "", lost, highest, atMost(0, 1)),
-				j.row("late@1000", "%", late1000, highest, atMost(0, 1)),
-			}
-		}}
+	// One of the two is pulled and plugged in again, a hundred times. The relay
+	// notices some of that only when their sessions have been silent for too long.
+	flapping := &Scenario{Number: "13a", Name: "flapping-100x", Links: links(10, 50*ms, 10, 50*ms), Load: Load{Bitrate: 4, Audio: true}, Mode: bond.Hybrid,
+		Length: 60 * time.Second, From: 5 * time.Second, Settle: 40 * time.Second,
+		judge: func(j *judgement) []row { return append(j.unharmed(), j.leftRows()...) }}
 	for i := range 100 {
 		at := 6*time.Second + time.Duration(i)*500*ms
 		flapping.Steps = append(flapping.Steps, Step{At: at, Link: 1, Do: Unplug}, Step{At: at + 250*ms, Link: 1, Do: Plug})
@@ -216,16 +214,52 @@ func others() []*Scenario {
 		return &Scenario{Number: number, Name: name, Links: links(30, 50*ms, 30, 50*ms), Load: Load{Bitrate: 20}, Mode: mode, Real: true,
 			Length: 20 * time.Second, From: 5 * time.Second, judge: func(j *judgement) []row {
 				ours, theirs, ok := j.against(Single, cpu)
+				rows := j.heldRows()
 				if !ok || theirs == 0 {
-					return []row{j.told("CPU of the relay, ms/Mbit", "", ours, nil)}
+					return append(rows, j.told("CPU of the relay, ms/Mbit", "", ours, nil))
 				}
-				return []row{j.told("CPU of the relay / one session", "x", ours/theirs, atMost(most, 2*most))}
+				return append(rows, j.told("CPU of the relay / one session", "x", ours/theirs, atMost(most, 2*most)))
+			}}
+	}
+	// Beside somebody else's connection on one link.
+	fair := func(number, name string, l []Link) *Scenario {
+		return &Scenario{Number: number, Name: name, Links: l[:1], Mode: bond.Aggregate, Rival: true,
+			Length: 35 * time.Second, From: 15 * time.Second, judge: func(j *judgement) []row {
+				if j.on == Real {
+					return []row{j.keptRow("TCP")}
+				}
+				return []row{j.keptRow("QUIC")}
 			}}
 	}
 	return []*Scenario{
+		fair("16a", "beside-another-on-10", links(10, 50*ms, 0, 0)),
+		fair("16b", "beside-another-on-10-loss-1%", lossy(links(10, 50*ms, 0, 0), 0.01)),
+		mixed(),
 		overhead("10a", "overhead-aggregate", bond.Aggregate, 3),
 		overhead("10b", "overhead-hybrid", bond.Hybrid, 15),
 		cost("12a", "relay-cost-aggregate", bond.Aggregate, 1.3), cost("12b", "relay-cost-redundant", bond.Redundant, 2.2),
 		flapping, metered,
 	}
+}
+
+// mixed has four paths that have little in common. Each is cut and comes back, and
+// each is pulled and plugged in again.
+func mixed() *Scenario {
+	s := &Scenario{Number: "17", Name: "four-mixed-paths", Load: Load{Bitrate: 8, Audio: true}, Mode: bond.Hybrid,
+		Links: []Link{
+			{Name: "fibre", Rate: 20, RTT: 10 * ms},
+			{Name: "lte", Rate: 6, RTT: 50 * ms, Loss: 0.005, Burst: 3},
+			{Name: "umts", Rate: 3, RTT: 40 * ms, Jitter: 80 * ms},
+			{Name: "satellite", Rate: 12, RTT: 600 * ms},
+		},
+		From: 5 * time.Second, judge: func(j *judgement) []row { return j.unharmed() }}
+	at := 8 * time.Second
+	for _, do := range [][2]Action{{Cut, Restore}, {Unplug, Plug}} {
+		for i := range s.Links {
+			s.Steps = append(s.Steps, Step{At: at, Link: i, Do: do[0]}, Step{At: at + 3*time.Second, Link: i, Do: do[1]})
+			at += 6 * time.Second
+		}
+	}
+	s.Length = at
+	return s
 }

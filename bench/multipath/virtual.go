@@ -4,14 +4,17 @@ import (
 	"context"
 	"crypto/tls"
 	"net"
+	"runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/tributary-live/tributary/internal/devcert"
 	"github.com/tributary-live/tributary/internal/netsim"
 	"github.com/tributary-live/tributary/relay"
 	"github.com/tributary-live/tributary/transport"
+	"github.com/tributary-live/tributary/transport/transporttest"
 )
 
 // defineFlags defines those that bubbles ask for.
@@ -39,36 +42,67 @@ type simulated struct {
 	relay *relay.Relay
 	srv   *transport.Server
 	addr  string
+	links map[string]*netsim.Link // by name, once they were plugged in
+	ear   ear
 	wg    sync.WaitGroup
 }
 
 // newSimulated makes a network inside a bubble.
 func newSimulated(ctx context.Context, t testing.TB, seed uint64) (*simulated, error) {
-	g := &simulated{net: netsim.New(t, netsim.Seed(seed)), relay: relay.New(relay.Config{})}
+	g := &simulated{net: netsim.New(t, netsim.Seed(seed)), relay: relay.New(relay.Config{}), links: make(map[string]*netsim.Link)}
 	source, err := devcert.New()
 	if err != nil {
 		return nil, err
 	}
-	g.srv = &transport.Server{TLSConfig: &tls.Config{GetCertificate: source.GetCertificate}, Handler: g.relay, Config: transport.Config{Extensions: g.relay.Extensions()}}
+	g.srv = &transport.Server{TLSConfig: &tls.Config{GetCertificate: source.GetCertificate}, Handler: g.relay, Config: transport.Config{Extensions: g.ear.beside(g.relay.Extensions())}}
 	pc := g.net.Listen()
 	g.addr = pc.LocalAddr().String()
 	g.wg.Go(func() { g.srv.Serve(ctx, pc) })
 	return g, nil
 }
 
-func (g *simulated) plug(_ context.Context, _ string, opts []netsim.Option) (link, error) {
-	return &simulatedLink{g.net.Link(append([]netsim.Option{netsim.Headers(headers)}, opts...)...)}, nil
+// plug has one link for each name: links live as long as their network.
+func (g *simulated) plug(_ context.Context, name string, opts []netsim.Option) (link, error) {
+	opts = append([]netsim.Option{netsim.Headers(headers)}, opts...)
+	l := &simulatedLink{Link: g.links[name]}
+	if l.Link == nil {
+		l.Link = g.net.Link(opts...)
+		g.links[name] = l.Link
+		return l, nil
+	}
+	l.Set(opts...)
+	l.Restore()
+	l.before = l.sent()
+	return l, nil
 }
 
 func (g *simulated) url() string { return "moqt://" + g.addr + "/" }
 
 func (g *simulated) near(ctx context.Context) (*transport.Session, error) {
 	d := transport.Dialer{TLSConfig: trusting(), Config: &transport.Config{},
-		ListenPacket: func(context.Context) (net.PacketConn, error) { return g.net.Listen(), nil }}
+		ListenPacket: g.listen}
 	return d.Dial(ctx, g.url())
 }
 
-func (g *simulated) used(context.Context) usage { return usage{} }
+// listen opens a socket that no link is before.
+func (g *simulated) listen(context.Context) (net.PacketConn, error) { return g.net.Listen(), nil }
+
+func (g *simulated) cpu() time.Duration { return 0 }
+
+func (g *simulated) held(context.Context) (now, most int64, err error) {
+	now, most = g.relay.BondsHold()
+	return now, most, nil
+}
+
+// count counts what lives in this process, of which the bubble is all that goes on.
+func (g *simulated) count(context.Context) (census, error) {
+	synctest.Wait()
+	return census{heap: transporttest.Heap(), goroutines: runtime.NumGoroutine()}, nil
+}
+
+func (g *simulated) rival(ctx context.Context, l link) (rival, error) {
+	return newQUICRival(ctx, l.(*simulatedLink).Listen(), g.net.Listen())
+}
 
 func (g *simulated) close() {
 	g.srv.Close()
@@ -76,12 +110,27 @@ func (g *simulated) close() {
 	g.relay.Close()
 }
 
-type simulatedLink struct{ *netsim.Link }
+type simulatedLink struct {
+	*netsim.Link
+	before int64    // bytes that went up it before it was plugged in again
+	addrs  sync.Map // of sockets on it
+}
 
-func (l *simulatedLink) listen(context.Context) (net.PacketConn, error) { return l.Listen(), nil }
+func (l *simulatedLink) listen(context.Context) (net.PacketConn, error) {
+	pc := l.Listen()
+	l.addrs.Store(pc.LocalAddr().String(), true)
+	return pc, nil
+}
+
+// owns reports whether a socket on the link has or had this address.
+func (l *simulatedLink) owns(addr string) bool {
+	_, is := l.addrs.Load(addr)
+	return is
+}
+
 func (l *simulatedLink) sent() int64 {
 	up, _ := l.Stats()
-	return up.SentBytes + headers*up.SentPackets
+	return up.SentBytes + headers*up.SentPackets - l.before
 }
 func (l *simulatedLink) unplug() { l.Cut() }
 

@@ -59,7 +59,7 @@ cmd/moq-sub               : sub transport transport/moqt internal/app internal/d
 
 bench                     : transport transport/moqt internal/netsim internal/devcert quic-go sys | transport/transporttest
 bench/lab                 : internal/netsim sys |
-bench/multipath           : bench bench/lab internal/devcert internal/netsim pub/bond relay transport transport/bond transport/moqt |
+bench/multipath           : bench bench/lab internal/devcert internal/netsim pub/bond relay transport transport/bond transport/bond/bondtest transport/moqt transport/transporttest quic-go |
 bench/figures             : |
 web                       : |
 dev                       : |
