@@ -81,6 +81,12 @@ type proc struct {
 // prints there is kept with its stderr.
 func start(t *testing.T, stdin io.Reader, stdout io.Writer, name string, args ...string) *proc {
 	t.Helper()
+	return startWithin(t, func(start func() error) error { return start() }, stdin, stdout, name, args...)
+}
+
+// startWithin is start, where within calls what starts the process.
+func startWithin(t *testing.T, within func(start func() error) error, stdin io.Reader, stdout io.Writer, name string, args ...string) *proc {
+	t.Helper()
 	path := name
 	if p := filepath.Join(bin, name); exists(p) {
 		path = p
@@ -96,7 +102,7 @@ func start(t *testing.T, stdin io.Reader, stdout io.Writer, name string, args ..
 	if stdout == nil {
 		p.cmd.Stdout = w
 	}
-	if err := p.cmd.Start(); err != nil {
+	if err := within(p.cmd.Start); err != nil {
 		t.Fatalf("start %s: %v", name, err)
 	}
 	w.Close()

@@ -30,9 +30,13 @@ func tone() []string {
 	return []string{"-re", "-f", "lavfi", "-i", "sine=f=440:r=48000"}
 }
 
-// x264 and aac encode as a live encoder should.
+// x264, x265 and aac encode as a live encoder should.
 func x264() []string {
 	return []string{"-c:v", "libx264", "-preset", "veryfast", "-g", "30", "-bf", "0", "-tune", "zerolatency", "-pix_fmt", "yuv420p"}
+}
+
+func x265() []string {
+	return []string{"-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "keyint=30:bframes=0:log-level=none", "-tag:v", "hvc1", "-pix_fmt", "yuv420p"}
 }
 
 func aac() []string { return []string{"-c:a", "aac", "-b:a", "96k"} }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 	"regexp"
@@ -36,7 +37,8 @@ type bondTest struct {
 	links  []*netsim.Link
 	pub    *Publisher
 
-	connections int // of each path; 0 as the bond likes
+	media       func() Source // what is published, from its beginning at each call
+	connections int           // of each path; 0 as the bond likes
 	log         *slog.Logger
 	ended       chan error
 	stop        context.CancelFunc
@@ -54,6 +56,13 @@ type got struct {
 
 func newBondTest(t *testing.T, extensions bool, links ...[]netsim.Option) *bondTest {
 	b := &bondTest{t: t, net: netsim.New(t, netsim.Seed(11)), relay: relay.New(relay.Config{}), ended: make(chan error, 1), got: make(map[string]map[moqt.Location]got)}
+	b.media = func() Source {
+		src, err := clip.Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return src
+	}
 	for _, o := range links {
 		b.links = append(b.links, b.net.Link(o...))
 	}
@@ -98,12 +107,8 @@ func (b *bondTest) path(i int) bond.Path {
 
 // publish runs the publisher over all links.
 func (b *bondTest) publish(mode bond.Mode) {
-	src, err := clip.Open()
-	if err != nil {
-		b.t.Fatal(err)
-	}
 	b.pub = NewPublisher(PublisherConfig{
-		Namespace: testNS, Source: src, Packager: PackagerConfig{FirstGroup: 1000},
+		Namespace: testNS, Source: b.media(), Packager: PackagerConfig{FirstGroup: 1000},
 		Bond: &bond.Config{URL: b.url, Dialer: b.dialer, Mode: mode, Logger: b.log},
 	})
 	for i := range b.links {
@@ -163,12 +168,8 @@ func (b *bondTest) watch(names ...string) {
 	}
 }
 
-// expected returns what a packager makes of the clip: a pure function of it.
-func expected(t *testing.T, groups int) map[string]map[moqt.Location][]byte {
-	src, err := clip.Open()
-	if err != nil {
-		t.Fatal(err)
-	}
+// expected returns what a packager makes of the media: a pure function of it.
+func expected(t *testing.T, src Source, groups int) map[string]map[moqt.Location][]byte {
 	in, err := src.Init()
 	if err != nil {
 		t.Fatal(err)
@@ -180,6 +181,9 @@ func expected(t *testing.T, groups int) map[string]map[moqt.Location][]byte {
 	want := make(map[string]map[moqt.Location][]byte)
 	for {
 		c, err := src.Next()
+		if err == io.EOF {
+			return want
+		}
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -201,7 +205,7 @@ func (b *bondTest) check(from, to uint64, names ...string) (gap time.Duration) {
 	b.t.Helper()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	want := expected(b.t, int(to-1000)+2)
+	want := expected(b.t, b.media(), int(to-1000)+2)
 	for n, name := range names {
 		missing := 0
 		var at []time.Time
