@@ -23,6 +23,7 @@ type quicConn struct {
 	conn *quic.Conn
 	info ConnInfo
 	ctx  context.Context // ends shortly after conn's, with the cause as sessions know it
+	ways ways            // networks that it can move to
 }
 
 // newQUICConn takes over conn. It calls release, if not nil, when the connection
@@ -30,15 +31,20 @@ type quicConn struct {
 func newQUICConn(conn *quic.Conn, info ConnInfo, release func()) *quicConn {
 	info.LocalAddr, info.RemoteAddr = conn.LocalAddr(), conn.RemoteAddr()
 	ctx, cancel := context.WithCancelCause(context.Background())
-	c := &quicConn{conn: conn, info: info, ctx: ctx}
+	c := &quicConn{conn: conn, info: info, ctx: ctx, ways: ways{conn: conn}}
 	context.AfterFunc(conn.Context(), func() {
 		cancel(connError(context.Cause(conn.Context())))
 		if release != nil {
-			releaseDrained(conn, release)
+			releaseDrained(conn, func() {
+				release()
+				c.ways.close()
+			})
 		}
 	})
 	return c
 }
+
+func (c *quicConn) otherWays() *ways { return &c.ways }
 
 // releaseDrained calls release for the socket of conn, which has ended. If this
 // end has closed it, that is a little later: a peer that missed the close can

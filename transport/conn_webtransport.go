@@ -34,6 +34,7 @@ type webTransportConn struct {
 	ctx    context.Context // ends with the session, with the cause
 	cancel context.CancelCauseFunc
 	done   chan struct{} // closed when the QUIC connection has ended too
+	ways   ways          // networks that it can move to
 
 	mu   sync.Mutex // guards what follows
 	over bool       // no stream may be added
@@ -46,7 +47,7 @@ func newWebTransportConn(sess *webtransport.Session, conn *quic.Conn, id uint64,
 	info.WebTransport = true
 	info.LocalAddr, info.RemoteAddr = conn.LocalAddr(), conn.RemoteAddr()
 	c := &webTransportConn{
-		sess: sess, conn: conn, id: id, info: info,
+		sess: sess, conn: conn, id: id, info: info, ways: ways{conn: conn},
 		done: make(chan struct{}),
 		own:  make(map[*ownStream]struct{}),
 	}
@@ -54,11 +55,16 @@ func newWebTransportConn(sess *webtransport.Session, conn *quic.Conn, id uint64,
 	context.AfterFunc(sess.Context(), func() {
 		c.finish()
 		if release != nil {
-			releaseDrained(conn, release)
+			releaseDrained(conn, func() {
+				release()
+				c.ways.close()
+			})
 		}
 	})
 	return c
 }
+
+func (c *webTransportConn) otherWays() *ways { return &c.ways }
 
 // The header of a stream is its type and the session's id (WebTransport over
 // HTTP/3, "Unidirectional Streams", "Bidirectional Streams").
