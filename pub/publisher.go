@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tributary-live/tributary/pub/bond"
@@ -55,7 +56,8 @@ type Publisher struct {
 	cfg       PublisherConfig
 	log       *slog.Logger
 	broadcast *Broadcast
-	bond      *bond.Bond // or nil
+	bond      *bond.Bond  // or nil
+	taken     atomic.Bool // a relay has taken the broadcast, of a bond
 }
 
 // NewPublisher returns a publisher; Run does the work.
@@ -197,17 +199,26 @@ func (p *Publisher) final(err error) error {
 // serveBond publishes on a session of the bond, or on one of those that take its
 // place at a relay that does not know bonds.
 func (p *Publisher) serveBond(ctx context.Context, sess *transport.Session, joined bool) error {
+	began := time.Now()
 	var err error
 	if joined {
 		err = p.broadcast.ServeBond(ctx, sess, p.bond)
 	} else {
 		err = p.broadcast.Serve(ctx, sess)
 	}
-	if final := p.final(err); final != nil && ctx.Err() == nil {
+	if final := p.final(err); final != nil && ctx.Err() == nil && (!p.taken.Load() || errors.Is(err, ErrNameTaken)) {
 		return &bond.Permanent{Err: final}
+	}
+	if time.Since(began) > takenAfter {
+		p.taken.Store(true)
 	}
 	return err
 }
+
+// takenAfter is how long a session was served whose broadcast the relay has taken. A
+// refusal later on is no more than that it has not noticed yet that the session is
+// gone.
+const takenAfter = 2 * time.Second
 
 // move opens a session where the relay of the old one has said to go, if it has.
 func (p *Publisher) move(ctx context.Context, old *transport.Session) *transport.Session {

@@ -128,6 +128,7 @@ var (
 	descLate    = prometheus.NewDesc("moq_bond_path_solo_lateness_seconds", "Age of pictures that the path alone would have brought, on average.", []string{"path"}, nil)
 	descPicks   = prometheus.NewDesc("moq_bond_path_picks_total", "Groups that went over the path whole, in the mode best-fps.", []string{"path"}, nil)
 	descSent    = prometheus.NewDesc("moq_bond_path_sent_bytes_total", "Bytes sent over the path, UDP payload.", []string{"path"}, nil)
+	descMoves   = prometheus.NewDesc("moq_bond_migrations_total", "Moves of a connection from one path to another.", nil, nil)
 	descBytes   = prometheus.NewDesc("moq_bond_bytes_total", "Bytes of payload, by what became of them.", []string{"fate"}, nil)
 	descRoom    = prometheus.NewDesc("moq_bond_capacity_bytes_per_second", "What the paths in use can carry.", nil, nil)
 	descEncoder = prometheus.NewDesc("moq_bond_encoder_bytes_per_second", "What the encoder should make at most.", nil, nil)
@@ -135,7 +136,7 @@ var (
 
 // Describe and Collect make a report a [prometheus.Collector].
 func (r *report) Describe(c chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descUp, descRTT, descLoss, descSolo, descFPS, descGap, descLate, descPicks, descSent, descBytes, descRoom, descEncoder} {
+	for _, d := range []*prometheus.Desc{descUp, descRTT, descLoss, descSolo, descFPS, descGap, descLate, descPicks, descSent, descMoves, descBytes, descRoom, descEncoder} {
 		c <- d
 	}
 }
@@ -162,6 +163,7 @@ func (r *report) Collect(c chan<- prometheus.Metric) {
 		counter(descPicks, p.Picks, p.Name)
 		counter(descSent, p.Sent, p.Name)
 	}
+	counter(descMoves, s.Migrations)
 	counter(descBytes, s.Stats.Unique, "sent")
 	counter(descBytes, s.Stats.Copied, "copied")
 	counter(descBytes, s.Stats.Reinjected, "reinjected")

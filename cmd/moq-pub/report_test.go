@@ -104,7 +104,7 @@ func TestBondMetrics(t *testing.T) {
 	for name, n := range map[string]int{
 		"moq_bond_path_connections": 2, "moq_bond_path_rtt_seconds": 2, "moq_bond_path_loss_ratio": 2, "moq_bond_path_sent_bytes_total": 2,
 		"moq_bond_path_picks_total": 2, "moq_bond_path_solo_ratio": 2, "moq_bond_path_solo_frames_per_second": 2, "moq_bond_path_solo_gap_seconds": 2, "moq_bond_path_solo_lateness_seconds": 2,
-		"moq_bond_bytes_total": 4, "moq_bond_capacity_bytes_per_second": 1, "moq_bond_encoder_bytes_per_second": 1,
+		"moq_bond_migrations_total": 1, "moq_bond_bytes_total": 4, "moq_bond_capacity_bytes_per_second": 1, "moq_bond_encoder_bytes_per_second": 1,
 	} {
 		if got[name] != n {
 			t.Errorf("%s has %d series, want %d", name, got[name], n)

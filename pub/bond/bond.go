@@ -106,6 +106,8 @@ type Bond struct {
 	asked     time.Time     // when it was probed
 	merging   chan struct{} // closed when it is known to merge publishers
 
+	migrations int64 // of connections, from path to path
+
 	past    Stats // of schedulers before this one
 	figures figures
 }
@@ -125,9 +127,10 @@ type route struct {
 	retry  chan struct{}      // holds a token to dial at once
 	err    error              // why the last attempt failed; nil if it did not
 	tried  bool
-	alone  bool // its session is at a relay that may not like two publishers
-	want   int  // connections
-	slots  int  // that are kept by a goroutine
+	alone  bool               // its session is at a relay that may not like two publishers
+	sess   *transport.Session // that waits there for its turn, or nil
+	want   int                // connections
+	slots  int                // that are kept by a goroutine
 	steer  steer
 	sample sample
 }

@@ -26,7 +26,8 @@ type connection struct {
 	answer chan bond.Message // the relay's to our join
 	heard  atomic.Bool       // the relay has opened its bond stream
 
-	busy atomic.Int64 // nanoseconds that writes have taken
+	busy    atomic.Int64 // nanoseconds that writes have taken
+	patient atomic.Bool  // of its socket
 
 	// Guarded by b.mu:
 	open     map[bond.Object]*chunkStream
@@ -37,9 +38,11 @@ type connection struct {
 // c's.
 func (b *Bond) dial(ctx context.Context, r *route, c *connection) (*transport.Session, error) {
 	d := *b.cfg.Dialer
-	if r.ListenPacket != nil {
-		d.ListenPacket = r.ListenPacket
+	listen := r.ListenPacket
+	if listen == nil {
+		listen = d.ListenPacket
 	}
+	d.ListenPacket = patient(listen, &c.patient)
 	var cfg transport.Config
 	if d.Config != nil {
 		cfg = *d.Config
@@ -283,8 +286,9 @@ func figuresOf(s transport.ConnStats) Figures {
 	return Figures{RTT: s.RTT, MinRTT: s.MinRTT, Deviation: s.Deviation, Window: s.Window}
 }
 
-// alone publishes on a session whose relay does not know bonds.
-func (b *Bond) alone(ctx context.Context, r *route, slot int, sess *transport.Session) error {
+// alone publishes on its session, whose relay does not know bonds.
+func (c *connection) alone(ctx context.Context) error {
+	b, r, slot, sess := c.b, c.route, c.slot, c.sess
 	if slot > 0 {
 		select { // one connection is as good as several
 		case <-ctx.Done():
@@ -293,21 +297,28 @@ func (b *Bond) alone(ctx context.Context, r *route, slot int, sess *transport.Se
 			return context.Cause(sess.Context())
 		}
 	}
-	if !merges(sess) {
-		b.setAlone(r, true)
-		defer b.setAlone(r, false)
-		done, err := b.solo.turn(ctx, r.Cost, sess, b.merging)
-		if err != nil {
-			return err
-		}
-		defer done()
+	used := func() { b.log.Info("path used", "path", r.Name, "remote", sess.Info().RemoteAddr) }
+	if merges(sess) {
+		used()
+		return b.cfg.Serve(ctx, sess, false)
 	}
-	b.log.Info("path used", "path", r.Name, "remote", sess.Info().RemoteAddr)
-	return b.cfg.Serve(ctx, sess, false)
+	b.setAlone(r, true, sess)
+	defer b.setAlone(r, false, nil)
+	done, err := b.solo.turn(ctx, r.Cost, sess, b.merging)
+	b.setAlone(r, true, nil)
+	if err != nil {
+		return err
+	}
+	defer done()
+	used()
+	c.patient.Store(true)
+	return b.roam(ctx, r, sess)
 }
 
-func (b *Bond) setAlone(r *route, alone bool) {
+// setAlone notes whether r has a session at a relay that may not like two
+// publishers, and that session if it waits.
+func (b *Bond) setAlone(r *route, alone bool, waits *transport.Session) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	r.alone = alone
+	r.alone, r.sess = alone, waits
 }

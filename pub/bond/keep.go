@@ -90,7 +90,7 @@ func (b *Bond) connect(ctx context.Context, r *route, slot int) error {
 	b.reached, r.err, r.tried = true, nil, true
 	b.mu.Unlock()
 	if !joined {
-		return b.alone(ctx, r, slot, sess)
+		return c.alone(ctx)
 	}
 	return c.run(ctx)
 }

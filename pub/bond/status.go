@@ -10,12 +10,15 @@ import (
 
 // Status is how a bond fares.
 type Status struct {
-	Mode     string       `json:"mode"`     // what goes over more than one path now
-	Demand   int64        `json:"demand"`   // bits/s that are published
-	Capacity int64        `json:"capacity"` // bits/s that the paths in use can carry
-	Encoder  int64        `json:"encoder"`  // bits/s that the encoder should make at most; 0 if not known
-	Paths    []PathStatus `json:"paths"`
-	Stats    Stats        `json:"bytes"`
+	Mode     string `json:"mode"`     // what goes over more than one path now
+	Demand   int64  `json:"demand"`   // bits/s that are published
+	Capacity int64  `json:"capacity"` // bits/s that the paths in use can carry
+	Encoder  int64  `json:"encoder"`  // bits/s that the encoder should make at most; 0 if not known
+	// Migrations counts how often a connection moved to another path, at relays that
+	// want one publisher.
+	Migrations int64        `json:"migrations"`
+	Paths      []PathStatus `json:"paths"`
+	Stats      Stats        `json:"bytes"`
 }
 
 // PathStatus is how a path fares. Rates are of the last second.
@@ -192,7 +195,7 @@ func (b *Bond) Status() Status {
 	defer b.mu.Unlock()
 	s := Status{
 		Mode: b.sched.now.String(), Demand: int64(8 * b.sched.meter.rate(now)), Capacity: int64(8 * b.sched.Capacity(now)),
-		Encoder: b.figures.encoder, Stats: b.past, Paths: []PathStatus{},
+		Encoder: b.figures.encoder, Stats: b.past, Migrations: b.migrations, Paths: []PathStatus{},
 	}
 	s.Stats.add(b.sched.Stats())
 	for _, r := range b.paths {
