@@ -81,7 +81,7 @@ func (l left) most(now time.Time) float64 {
 // house gives u the home of its group. The homes of groups to come are chosen
 // when one with pictures begins.
 func (s *Scheduler) house(u *unit, now time.Time) {
-	if s.now != BestFPS {
+	if s.now != BestFPS || u.Spread {
 		return
 	}
 	alias := u.Object.Alias

@@ -28,7 +28,7 @@ type object struct {
 	header  bond.Header
 	payload []byte
 	place   place
-	begun   bool // somebody was told the header, which must not change any more
+	begun   bool // something of it was sent
 }
 
 // place names a subgroup.
@@ -39,9 +39,8 @@ type place struct{ alias, group, subgroup uint64 }
 type subgroup struct {
 	priority moqt.Priority
 	objects  int    // that are not over
-	last     uint64 // id of the object that was added last and not given up
+	last     uint64 // id of the object that was added last
 	any      bool   // last is one
-	begun    bool   // something was sent
 	over     bool   // nothing more is to be sent but the end
 	ended    bool   // the owner adds nothing more
 }
@@ -95,7 +94,7 @@ func (b *Bond) releaseLocked(at place, sg *subgroup) {
 // endLocked sends the end of a subgroup. well tells that all of it was sent.
 func (b *Bond) endLocked(at place, sg *subgroup, next uint64, well bool, now time.Time) {
 	sg.over = true
-	if !sg.any && !sg.begun {
+	if !sg.any {
 		return // nobody knows of it
 	}
 	h := bond.Header{Object: bond.Object{Alias: at.alias, Group: at.group, Object: next}, Subgroup: at.subgroup, Priority: sg.priority, End: true, Last: well}
@@ -127,31 +126,28 @@ func (b *Bond) settleLocked(now time.Time) {
 	for _, id := range b.sched.Over() {
 		b.takeOut(id)
 	}
-	cut := make(map[place]*subgroup)     // those that go no further
-	first := make(map[place]bond.Header) // of each, what was given up
 	for _, u := range b.sched.Shed() {
-		o, sg := b.takeOut(u.Object)
-		if o == nil || sg == nil {
-			continue
-		}
-		if h, any := first[o.place]; !any || o.header.Object.Object < h.Object.Object {
-			first[o.place] = o.header
-		}
-		if !o.begun {
-			b.passOver(sg, o)
-		}
-		if u.Class == Ordinary && !sg.over {
-			cut[o.place] = sg
+		if o, sg := b.takeOut(u.Object); o != nil && sg != nil {
+			b.tellGone(o, sg, now)
 		}
 	}
-	for at, sg := range cut {
-		next, h := sg.last+1, first[at]
-		// The relay has to wait for nothing that does not come: the end follows what
-		// is before the first that was given up, even if something of that was sent.
-		sg.last, sg.any = h.Object.Object-h.Previous, h.Previous > 0 && !h.Begins
-		b.endLocked(at, sg, next, false, now)
-		b.releaseLocked(at, sg)
+}
+
+// holdMost is how long a relay waits for an object that it is told nothing of.
+const holdMost = 2 * time.Second
+
+// tellGone tells the relay not to wait for an object that was given up. What comes
+// after it in its subgroup would be held there otherwise.
+func (b *Bond) tellGone(o *object, sg *subgroup, now time.Time) {
+	h := o.header
+	if h.End || h.Gone {
+		return
 	}
+	h.Gone, h.Size, h.Properties = true, 0, nil
+	b.streams[o.place] = sg
+	b.objects[h.Object] = &object{header: h, place: o.place}
+	sg.objects++
+	b.sched.Add(Unit{Object: h.Object, Class: Vital, Spread: true, Made: now, Deadline: now.Add(holdMost)}, now)
 }
 
 // takeOut removes an object of which nothing more is to be sent, and ends its
@@ -174,29 +170,6 @@ func (b *Bond) takeOut(id bond.Object) (*object, *subgroup) {
 		b.releaseLocked(o.place, sg)
 	}
 	return o, sg
-}
-
-// passOver links the object behind o, of which nothing was sent, to the one before
-// it.
-func (b *Bond) passOver(sg *subgroup, o *object) {
-	id, back := o.header.Object.Object, o.header.Previous
-	if back == 0 || o.header.Begins { // there is none before it
-		back = 0
-	}
-	if sg.last == id {
-		sg.last, sg.any = id-back, back > 0
-		return
-	}
-	for next, n := range b.objects {
-		if n.place != o.place || n.begun || next.Object-n.header.Previous != id || n == o {
-			continue
-		}
-		if back == 0 {
-			n.header.Previous, n.header.Begins = 1, true
-		} else {
-			n.header.Previous += back
-		}
-	}
 }
 
 // Delivered waits until everything of a track that was given to [Bond.Send] has

@@ -68,7 +68,7 @@ type flight struct {
 
 const (
 	wariness  = 0.25                   // share of a path that has come back
-	regain    = 500 * time.Millisecond // after which the share doubles
+	regain    = 100 * time.Millisecond // after which the share doubles
 	minStall  = 60 * time.Millisecond  // a path is never suspected sooner
 	probeGap  = 200 * time.Millisecond // between probes of a path that is not used
 	maxProbes = 4                      // on their way over one connection
@@ -160,7 +160,17 @@ func (p *path) rate(now time.Time) (sum float64) {
 
 // eta is that of n bytes spread over the connections of p.
 func (p *path) eta(n int64, now time.Time) time.Duration {
-	var rate, waiting float64
+	first, rate := p.outlook(now)
+	if rate == 0 {
+		return first
+	}
+	return first + time.Duration(float64(n)/rate*float64(time.Second))
+}
+
+// outlook returns when something that is given to p now would begin to arrive, and
+// how many bytes/s follow.
+func (p *path) outlook(now time.Time) (first time.Duration, rate float64) {
+	var waiting float64
 	owd := time.Duration(1<<62 - 1)
 	for _, m := range p.members {
 		r := m.bytesPerSecond(now)
@@ -169,7 +179,7 @@ func (p *path) eta(n int64, now time.Time) time.Duration {
 		owd = min(owd, m.figures.MinRTT/2)
 	}
 	if rate == 0 {
-		return owd
+		return owd, 0
 	}
 	if p.limit > 0 && rate > p.limit {
 		waiting *= p.limit / rate
@@ -181,5 +191,5 @@ func (p *path) eta(n int64, now time.Time) time.Duration {
 	if p.state == Wary {
 		rate *= p.share
 	}
-	return owd + time.Duration((waiting+float64(n))/rate*float64(time.Second))
+	return owd + time.Duration(waiting/rate*float64(time.Second)), rate
 }

@@ -45,7 +45,8 @@ type testRelay struct {
 	members map[uint64]*relayMember
 	joins   []*bond.Join
 	objects map[bond.Object]*arrived
-	order   []bond.Object // as they became whole
+	gone    map[bond.Object]bool // that it was told not to wait for
+	order   []bond.Object        // as they became whole
 	done    []bond.Object
 	bytes   int64 // of payload, copies too
 }
@@ -65,7 +66,7 @@ type arrived struct {
 }
 
 func newTestRelay(t *testing.T, net *netsim.Network) *testRelay {
-	r := &testRelay{t: t, net: net, members: make(map[uint64]*relayMember), objects: make(map[bond.Object]*arrived)}
+	r := &testRelay{t: t, net: net, members: make(map[uint64]*relayMember), objects: make(map[bond.Object]*arrived), gone: make(map[bond.Object]bool)}
 	r.server, r.client = transporttest.TLS(t)
 	r.name = "tributary/test"
 	r.start()
@@ -221,6 +222,10 @@ func (r *testRelay) take(sess *transport.Session, h *bond.Header, c bond.Chunk) 
 		m.tracker.Got(c.Sequence, 0)
 	}
 	r.bytes += int64(len(c.Bytes))
+	if h.Gone {
+		r.gone[h.Object] = true
+		return
+	}
 	o := r.objects[h.Object]
 	if o == nil {
 		o = &arrived{header: *h, payload: make([]byte, h.Size)}

@@ -81,7 +81,7 @@ type Scheduler struct {
 	meter   meter
 	shed    []Unit
 	over    []bond.Object
-	broken  map[uint64]uint64 // alias: group that an object of was shed
+	broken  map[uint64]bond.Object // by alias: the object of the newest group that was given up first
 	stats   Stats
 
 	pictures map[uint64]bool // aliases of tracks that have ordinary objects
@@ -113,7 +113,7 @@ type Assignment struct {
 
 // NewScheduler returns a Scheduler without connections.
 func NewScheduler(mode Mode) *Scheduler {
-	s := &Scheduler{mode: mode, now: mode, members: make(map[uint64]*member), byName: make(map[bond.Object]*unit), broken: make(map[uint64]uint64), pictures: make(map[uint64]bool), homes: make(map[uint64]home)}
+	s := &Scheduler{mode: mode, now: mode, members: make(map[uint64]*member), byName: make(map[bond.Object]*unit), broken: make(map[uint64]bond.Object), pictures: make(map[uint64]bool), homes: make(map[uint64]home)}
 	if mode == Auto {
 		s.now = Aggregate
 	}
@@ -201,43 +201,28 @@ func (s *Scheduler) Observe(id uint64, f Figures) {
 	}
 }
 
-// Add puts an object into the queue: vital ones before ordinary ones, and older
-// ones before newer.
+// Add puts an object into the queue.
 func (s *Scheduler) Add(u Unit, now time.Time) {
 	s.meter.add(u.Size, now)
 	s.clock = now
 	n := newUnit(u)
+	n.broken = s.breaks(u)
 	s.house(n, now)
 	s.score(n, now)
-	if group, ok := s.broken[u.Object.Alias]; ok && group == u.Object.Group && u.Class == Ordinary {
-		s.giveUp(u)
-		return
-	}
 	if u.Size == 0 {
 		n.unsent = spans{{0, 0}} // to be told of all the same
 	}
 	s.byName[u.Object] = n
-	i := len(s.queue)
-	for i > 0 && before(n, s.queue[i-1]) {
-		i--
-	}
-	s.queue = slices.Insert(s.queue, i, n)
+	s.queue = append(s.queue, n)
+	s.sort()
 	s.replicate(n, now)
-}
-
-// before reports whether a is to be sent before b.
-func before(a, b *unit) bool {
-	if a.Class != b.Class {
-		return a.Class == Vital
-	}
-	return a.Made.Before(b.Made)
 }
 
 // replicate gives u to several paths, if the mode says so.
 func (s *Scheduler) replicate(u *unit, now time.Time) {
 	var carriers []*path
 	switch {
-	case s.now == Redundant:
+	case s.now == Redundant, u.Spread:
 		carriers = s.usable()
 	case s.now == BestFPS && u.Class == Vital:
 		carriers = s.carriersOf(u)
@@ -312,6 +297,7 @@ func (m *member) chunk(now time.Time) int64 {
 func (s *Scheduler) fresh(m *member, now time.Time) (*unit, span, bool) {
 	size := m.chunk(now)
 	var ahead int64 // bytes that are sent before
+	pipes := s.pipes(now)
 	for i, u := range s.queue {
 		if i == lookAhead {
 			break
@@ -322,18 +308,34 @@ func (s *Scheduler) fresh(m *member, now time.Time) (*unit, span, bool) {
 			}
 			continue
 		}
-		if len(u.unsent) == 0 {
+		if len(u.unsent) == 0 || !pipes.timely(u, ahead, now) {
 			continue
 		}
-		n := min(size, u.unsent[0].size())
-		if u.home == m.path || !s.leaves(u, m.path, ahead, now) && s.worthwhile(m.path, n, ahead, now) {
-			u.helped(m.path)
+		if s.suits(u, m.path, size, ahead, now) {
 			sp, ok := u.unsent.take(size, 0)
 			return u, sp, ok
 		}
 		ahead += u.unsent.size()
 	}
+	// What is left comes too late if the paths are as slow as they are believed to
+	// be, which is not found out by sending nothing.
+	for _, u := range slices.Backward(s.queue) {
+		if len(u.unsent) > 0 && u.copies[m.path] == nil && s.suits(u, m.path, size, 0, now) {
+			sp, ok := u.unsent.take(size, 0)
+			return u, sp, ok
+		}
+	}
 	return nil, span{}, false
+}
+
+// suits reports whether p should send the next bytes of u, at most size, which have
+// ahead bytes before them.
+func (s *Scheduler) suits(u *unit, p *path, size, ahead int64, now time.Time) bool {
+	if u.home != p && (s.leaves(u, p, ahead, now) || !s.worthwhile(p, min(size, u.unsent[0].size()), ahead, now)) {
+		return false
+	}
+	u.helped(p)
+	return true
 }
 
 // worthwhile reports whether n bytes that have ahead bytes before them should go
@@ -557,35 +559,6 @@ func (s *Scheduler) Over() []bond.Object {
 	over := s.over
 	s.over = nil
 	return over
-}
-
-// GiveUp drops an object, whatever was sent of it.
-func (s *Scheduler) GiveUp(o bond.Object) {
-	if u := s.byName[o]; u != nil {
-		s.drop(u)
-	}
-}
-
-// drop gives up u and, if others depend on it, those.
-func (s *Scheduler) drop(u *unit) {
-	o := u.Object
-	s.broken[o.Alias] = o.Group
-	s.queue = slices.DeleteFunc(s.queue, func(v *unit) bool {
-		rest := v == u || v.Class == Ordinary && !v.begun && v.Object.Alias == o.Alias && v.Object.Group == o.Group && v.Object.Object >= o.Object
-		if rest {
-			delete(s.byName, v.Object)
-			s.giveUp(v.Unit)
-		}
-		return rest
-	})
-}
-
-// Shed returns what was given up since the last call: objects that nobody wants
-// any more, and those of their group after them.
-func (s *Scheduler) Shed() []Unit {
-	shed := s.shed
-	s.shed = nil
-	return shed
 }
 
 // Stats returns what has been done so far.

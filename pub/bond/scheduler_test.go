@@ -123,36 +123,25 @@ func TestPlug(t *testing.T) {
 }
 
 // TestShed publishes three times what fits: sound and key frames arrive in time
-// all the same, whole groups of the rest are given up from somewhere on, and
-// nothing in the middle is missing.
+// all the same, and the link is not idle for what is given up.
 func TestShed(t *testing.T) {
 	m := newSim(t, Aggregate, mbit(1, 60*ms))
 	m.video(3e6, 30*time.Second)
 	m.run(40 * time.Second)
 	r := m.report(5*time.Second, 28*time.Second)
-	t.Logf("%v", r)
+	var bytes int64
+	for _, u := range m.order {
+		if !u.at.IsZero() {
+			bytes += u.Size
+		}
+	}
+	used := float64(bytes) / (m.links[0].rate * 30)
+	t.Logf("%v; what came is %.0f %% of what fits", r, 100*used)
 	if r.vitalMax > 2*time.Second {
 		t.Errorf("a vital object took %v", r.vitalMax)
 	}
-	shed := 0
-	lost := make(map[uint64]uint64) // group: first object that did not come
-	for _, u := range m.order {
-		if u.Class == Vital || u.Made.Sub(epoch) > 28*time.Second {
-			continue
-		}
-		first, broken := lost[u.Object.Group]
-		switch {
-		case u.at.IsZero() && !broken:
-			lost[u.Object.Group] = u.Object.Object
-			shed++
-		case u.at.IsZero():
-			shed++
-		case broken:
-			t.Fatalf("object %d of group %d came after %d was given up", u.Object.Object, u.Object.Group, first)
-		}
-	}
-	if shed == 0 {
-		t.Error("nothing was shed, though a third fits")
+	if used < 0.9 {
+		t.Errorf("what came is %.0f %% of what fits, want 90", 100*used)
 	}
 }
 

@@ -22,6 +22,7 @@ type Unit struct {
 	Object   bond.Object
 	Size     int64 // bytes
 	Class    Class
+	Spread   bool      // it is small, and goes by every path, so that none delays it
 	Made     time.Time // when it came to be
 	Deadline time.Time // when nobody wants it any more; vital objects may have none
 }
@@ -35,6 +36,7 @@ type unit struct {
 	arrived spans           // what was acknowledged
 	begun   bool            // a path was given something, or its end
 	home    *path           // that it is to go over, if it can, in the mode BestFPS
+	broken  bool            // something that it depends on was given up
 }
 
 // part is what a path is to carry of an object that others carry as well. Each

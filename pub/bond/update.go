@@ -119,24 +119,6 @@ func (s *Scheduler) choose(now time.Time) {
 	}
 }
 
-// shedAge is the share of its time after which an object that nothing was sent of
-// is given up. Where less fits than is made, all that is sent becomes as old as
-// that, and most of the time should be left for the way.
-const shedAge = 0.25
-
-// expire gives up objects that have waited for too long, and what depends on
-// them. What is vital, and what has been begun, has all its time.
-func (s *Scheduler) expire(now time.Time) {
-	for i := 0; i < len(s.queue); i++ {
-		u := s.queue[i]
-		stale := u.Class != Vital && !u.begun && now.Sub(u.Made) >= time.Duration(shedAge*float64(u.Deadline.Sub(u.Made)))
-		if stale || !u.Deadline.IsZero() && now.After(u.Deadline) {
-			s.drop(u)
-			i = -1 // those before may be gone as well
-		}
-	}
-}
-
 // forget drops chunks of objects that are finished and that will not be heard of
 // any more: the transport has been told not to send them again.
 func (m *member) forget(s *Scheduler, now time.Time) {
@@ -148,11 +130,6 @@ func (m *member) forget(s *Scheduler, now time.Time) {
 		m.lost(f.span.size())
 		m.flights = m.flights[1:]
 	}
-}
-
-func (s *Scheduler) giveUp(u Unit) {
-	s.shed = append(s.shed, u)
-	s.stats.Shed += u.Size
 }
 
 // Next returns when to ask again if nothing happens until then.

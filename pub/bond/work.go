@@ -96,9 +96,6 @@ func (c *connection) work(ctx context.Context) error {
 		}
 		o := b.objects[a.Object]
 		o.begun = true
-		if sg := b.streams[o.place]; sg != nil {
-			sg.begun = true
-		}
 		header := o.header
 		cs := c.open[a.Object]
 		first := cs == nil || cs.closed

@@ -28,7 +28,8 @@ type Sink interface {
 // SubgroupWriter takes objects of one subgroup, each the next one after that
 // before it. An error is the fault of a member, and the writer's end.
 type SubgroupWriter interface {
-	// Begin begins an object. If its size is 0, that is all of it.
+	// Begin begins an object, after all of the one before or nothing of it. If its
+	// size is 0, that is all of it.
 	Begin(h *Header) error
 	// Extend takes the next bytes of the object, which it must not keep. With
 	// [ErrAgain] the object is begun once more.
@@ -169,6 +170,11 @@ func (a *Assembler) part(member uint64, h *Header, now time.Time) (*part, error)
 		switch {
 		case p.elsewhere:
 			return nil, nil
+		case h.Gone && !p.header.End:
+			p.gone = true
+			return p, nil
+		case p.header.Gone && !h.End: // it was overtaken by that
+			return nil, nil
 		case !p.header.agrees(h):
 			return nil, &Fault{member, violation("two streams of object %d/%d tell different sizes, properties or places", h.Group, h.Object.Object)}
 		}
@@ -194,7 +200,7 @@ func (a *Assembler) part(member uint64, h *Header, now time.Time) (*part, error)
 			a.newest[h.Alias] = newest{h.Group, now}
 		}
 	}
-	p := &part{header: *h, sub: sub, began: now, maker: member}
+	p := &part{header: *h, sub: sub, began: now, maker: member, gone: h.Gone}
 	p.header.Properties = slices.Clone(h.Properties)
 	a.open[h.Object] = p
 	a.order = append(a.order, p)

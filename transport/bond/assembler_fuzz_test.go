@@ -96,6 +96,8 @@ func FuzzAssembler(f *testing.F) {
 			}
 			if where&128 != 0 {
 				h.End, h.Last, h.Size = true, where&32 != 0, 0
+			} else if do&64 != 0 {
+				h.Gone, h.Size = true, 0
 			}
 			switch do % 8 {
 			case 0:

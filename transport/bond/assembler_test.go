@@ -348,6 +348,70 @@ func TestMissingObject(t *testing.T) {
 	}
 }
 
+// TestGivenUp has the publisher give an object up: what comes after it is not held
+// for it. A stream that part of it is on ends; any other goes on.
+func TestGivenUp(t *testing.T) {
+	whole := func(object uint64) func(*Assembler) {
+		return func(a *Assembler) { a.Add(0, head(0, object, 1), Chunk{Bytes: []byte("x")}, start) }
+	}
+	piece := func(off int64) func(*Assembler) {
+		return func(a *Assembler) { a.Add(0, head(0, 1, 4), Chunk{Offset: off, Bytes: []byte("ab")}, start) }
+	}
+	gone := func(object uint64) func(*Assembler) {
+		return func(a *Assembler) {
+			h := head(0, object, 0)
+			h.Gone = true
+			if _, err := a.Add(1, h, Chunk{}, start); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	end := func(a *Assembler) {
+		h := head(0, 3, 0)
+		h.End, h.Last = true, true
+		a.Add(0, h, Chunk{}, start)
+	}
+	for name, c := range map[string]struct {
+		steps []func(*Assembler)
+		want  []string
+	}{
+		"nothing came":         {[]func(*Assembler){whole(0), whole(2), gone(1)}, []string{"open 0", "0/0", "0/2"}},
+		"told first":           {[]func(*Assembler){gone(1), whole(2), whole(0)}, []string{"open 0", "0/0", "0/2"}},
+		"its beginning came":   {[]func(*Assembler){whole(0), piece(0), whole(2), gone(1)}, []string{"open 0", "0/0", "0/1", "abort 0", "open 0", "0/2"}},
+		"its rest came":        {[]func(*Assembler){whole(0), piece(2), whole(2), gone(1)}, []string{"open 0", "0/0", "0/1", "0/2"}},
+		"it comes later":       {[]func(*Assembler){whole(0), gone(1), piece(0), piece(2), whole(2)}, []string{"open 0", "0/0", "0/2"}},
+		"it comes too late":    {[]func(*Assembler){gone(1), piece(0), piece(2), whole(0), whole(2)}, []string{"open 0", "0/0", "0/2"}},
+		"it had come":          {[]func(*Assembler){piece(0), piece(2), gone(1), whole(0), whole(2)}, []string{"open 0", "0/0", "0/1", "0/2"}},
+		"the first":            {[]func(*Assembler){whole(1), gone(0), whole(2)}, []string{"open 0", "0/1", "0/2"}},
+		"not all was sent":     {[]func(*Assembler){whole(0), whole(2), gone(1), end}, []string{"open 0", "0/0", "0/2", "abort 0"}},
+		"the last, and no end": {[]func(*Assembler){whole(0), whole(1), gone(2), end}, []string{"open 0", "0/0", "0/1", "abort 0"}},
+	} {
+		sink := &record{}
+		a := NewAssembler(Limits{}, sink)
+		for _, step := range c.steps {
+			step(a)
+		}
+		if !slices.Equal(sink.log, c.want) || a.Held() != 0 {
+			t.Errorf("%s: it did %q and holds %d bytes, want %q and none", name, sink.log, a.Held(), c.want)
+		}
+	}
+}
+
+// TestGivenUpIsWaitedFor has what comes before an object that was given up never
+// come: all is gone when it has been held for long enough.
+func TestGivenUpIsWaitedFor(t *testing.T) {
+	sink := &record{}
+	a := NewAssembler(Limits{Hold: time.Second}, sink)
+	h := head(0, 1, 0)
+	h.Gone = true
+	a.Add(0, h, Chunk{}, start)
+	a.Add(0, head(0, 2, 1), Chunk{Bytes: []byte("2")}, start)
+	a.Expire(start.Add(time.Second))
+	if want := []string{"open 0", "0/2"}; !slices.Equal(sink.log, want) || a.Held() != 0 {
+		t.Errorf("it did %q and holds %d bytes, want %q and none", sink.log, a.Held(), want)
+	}
+}
+
 // TestHalfInTheWay sends half of an object far ahead: what comes before it is taken
 // all the same when that half is given up.
 func TestHalfInTheWay(t *testing.T) {
@@ -495,40 +559,5 @@ func TestTinyChunks(t *testing.T) {
 		if budget.Held() != 0 || budget.Most() != most {
 			t.Errorf("%s: the budget has %d at the end, at most %d, want 0 and %d", name, budget.Held(), budget.Most(), most)
 		}
-	}
-}
-
-// TestEndBeforeTheRest ends a subgroup of which objects have come in part, and are
-// given up: nothing is waited for.
-func TestEndBeforeTheRest(t *testing.T) {
-	end := func(id, previous uint64, begins bool) *Header {
-		return &Header{Object: Object{Alias: 1, Group: 5, Object: id}, Previous: previous, Begins: begins, End: true}
-	}
-	part := []byte("half")
-	for _, c := range []struct {
-		name string
-		have []*Header // the first of which is whole, if it is object 0 of 4 bytes
-		end  *Header
-		want []string
-	}{
-		{"of a key frame", []*Header{head(5, 0, 100)}, end(1, 1, true), []string{"open 5", "5/0", "abort 5"}},
-		{"of a picture", []*Header{head(5, 0, 4), head(5, 1, 100)}, end(2, 2, false), []string{"open 5", "5/0", "5/1", "abort 5"}},
-		{"and one behind it", []*Header{head(5, 0, 4), head(5, 1, 100), head(5, 2, 4)}, end(3, 3, false), []string{"open 5", "5/0", "5/1", "abort 5"}},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			sink := &record{}
-			a := NewAssembler(Limits{}, sink)
-			for _, h := range c.have {
-				if _, err := a.Add(0, h, Chunk{Bytes: part}, start); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if _, err := a.Add(0, c.end, Chunk{}, start); err != nil {
-				t.Fatal(err)
-			}
-			if !slices.Equal(sink.log, c.want) || a.Held() != 0 {
-				t.Errorf("the sink was told %q and %d bytes are held, want %q and 0", sink.log, a.Held(), c.want)
-			}
-		})
 	}
 }

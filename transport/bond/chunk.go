@@ -23,6 +23,7 @@ const (
 	flagCopy
 	flagBegins
 	flagEnd
+	flagGone
 	flagsKnown = 1<<iota - 1
 )
 
@@ -34,6 +35,7 @@ type Header struct {
 	Begins     bool   // no object before it in the subgroup is sent
 	Last       bool   // of its group
 	End        bool   // there is no such object: see [Sink]
+	Gone       bool   // the object is given up: nobody is to wait for it
 	Copy       bool   // all of the stream is a copy of what went another way
 	Priority   moqt.Priority
 	Size       int64  // of the payload, bytes
@@ -64,6 +66,9 @@ func AppendHeader(b []byte, h *Header) []byte {
 	}
 	if h.End {
 		flags |= flagEnd
+	}
+	if h.Gone {
+		flags |= flagGone
 	}
 	for _, v := range []uint64{h.Alias, h.Group, h.Subgroup, h.Object.Object, h.Previous} {
 		b = wire.AppendVarint(b, v)
@@ -109,7 +114,8 @@ func NewChunkReader(r io.Reader) (*ChunkReader, error) {
 	}
 	flags := b[0]
 	h.Priority = moqt.Priority(b[1])
-	h.Last, h.Copy, h.Begins, h.End = flags&flagLast != 0, flags&flagCopy != 0, flags&flagBegins != 0, flags&flagEnd != 0
+	h.Last, h.Copy, h.Begins = flags&flagLast != 0, flags&flagCopy != 0, flags&flagBegins != 0
+	h.End, h.Gone = flags&flagEnd != 0, flags&flagGone != 0
 	size, err := c.int()
 	switch {
 	case err != nil:
@@ -118,8 +124,10 @@ func NewChunkReader(r io.Reader) (*ChunkReader, error) {
 		return nil, violation("flags 0x%x of a chunk stream do not exist", flags)
 	case h.Previous > h.Object.Object:
 		return nil, violation("object %d has none %d before it", h.Object.Object, h.Previous)
-	case h.End && (size > 0 || flags&flagProperties != 0):
-		return nil, violation("the end of a subgroup has bytes or properties")
+	case (h.End || h.Gone) && (size > 0 || flags&flagProperties != 0):
+		return nil, violation("the end of a subgroup, or an object that is given up, has bytes or properties")
+	case h.End && h.Gone:
+		return nil, violation("the end of a subgroup is no object that could be given up")
 	case size > MaxObject:
 		return nil, violation("an object of %d bytes is larger than %d", size, MaxObject)
 	}

@@ -59,6 +59,8 @@ func TestBadChunkStreams(t *testing.T) {
 		"unknown flag":            "07 00 00 00 00 20 80 05",
 		"an end with a size":      "07 00 00 02 01 10 80 05",
 		"an end with properties":  "07 00 00 02 01 11 80 00 01 05",
+		"given up with a size":    "07 00 00 02 01 20 80 05",
+		"an end given up":         "07 00 00 02 01 30 80 00",
 		"before the first":        "07 00 00 01 02 00 80 05",
 		"an object of 2^64-1":     "07 00 00 00 00 00 80 ffffffffffffffffff",
 		"an object above the cap": "07 00 00 00 00 00 80 e0800001",
@@ -88,6 +90,18 @@ func TestBadChunkStreams(t *testing.T) {
 func TestEndVector(t *testing.T) {
 	want := unhex(t, "07 09 00 02 01 12 80 00"+"05 00 00")
 	h := Header{Object: Object{Alias: 7, Group: 9, Object: 2}, Previous: 1, Last: true, End: true, Priority: 128}
+	if got := AppendChunk(AppendHeader(nil, &h), &Chunk{Sequence: 5}); !bytes.Equal(got, want) {
+		t.Errorf("it is sent as\n%x, want\n%x", got, want)
+	}
+	read, chunks, err := readAll(want)
+	if err != nil || !reflect.DeepEqual(read, &h) || len(chunks) != 1 {
+		t.Errorf("it is read as %+v, %+v, %v", read, chunks, err)
+	}
+}
+
+func TestGoneVector(t *testing.T) {
+	want := unhex(t, "07 09 00 02 01 20 80 00"+"05 00 00")
+	h := Header{Object: Object{Alias: 7, Group: 9, Object: 2}, Previous: 1, Gone: true, Priority: 128}
 	if got := AppendChunk(AppendHeader(nil, &h), &Chunk{Sequence: 5}); !bytes.Equal(got, want) {
 		t.Errorf("it is sent as\n%x, want\n%x", got, want)
 	}

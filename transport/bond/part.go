@@ -45,6 +45,7 @@ type part struct {
 	cost      int64
 	out       int64 // bytes that were taken
 	elsewhere bool  // it came whole another way
+	gone      bool  // who sent it has given it up
 	told      bool  // that it is whole
 	shares    []share
 }
@@ -77,7 +78,9 @@ type run struct{ off, end int64 }
 // taking reports whether p is the object of its subgroup that is being taken.
 func (p *part) taking() bool { return p.sub.at == p }
 
-func (p *part) whole() bool { return p.elsewhere || p.have == p.header.Size }
+func (p *part) whole() bool {
+	return p.elsewhere || p.have == p.header.Size && !p.header.Gone
+}
 
 // add puts c in its place and returns how many of its bytes are new, and how much
 // room was made for them.

@@ -21,6 +21,7 @@ type subgroup struct {
 	begun   bool
 	taken   uint64 // the last object that was, or was given up
 	ended   bool   // nothing is taken any more
+	torn    bool   // an object of it was given up
 	writer  SubgroupWriter
 	at      *part // that is being taken
 	open    []*part
@@ -44,9 +45,8 @@ func (s *subgroup) abort() {
 func (a *Assembler) follows(p *part) bool {
 	h := &p.header
 	before := h.Object.Object - h.Previous
-	if at := p.sub.at; at != nil {
-		// The end may come before the rest of an object that was given up.
-		return p == at || h.End && !h.Last && (h.Begins || before < at.header.Object.Object)
+	if p.sub.at != nil {
+		return p == p.sub.at
 	}
 	if p.sub.begun && before <= p.sub.taken || !p.sub.begun && (h.Previous == 0 || h.Begins) {
 		return true
@@ -75,6 +75,16 @@ func (a *Assembler) flush(p *part, now time.Time) {
 			a.end(p, now)
 			return
 		}
+		sub := p.sub
+		if p.gone && !p.whole() {
+			if p.taking() && p.out > 0 { // some of it is downstream
+				sub.abort()
+			}
+			sub.torn = true
+			a.lose(p, now)
+			p = a.next(sub)
+			continue
+		}
 		if !p.taking() && !a.begin(p) {
 			return
 		}
@@ -83,7 +93,6 @@ func (a *Assembler) flush(p *part, now time.Time) {
 			return
 		}
 		a.stats.Objects++
-		sub := p.sub
 		a.pass(p, now)
 		p = a.next(sub)
 	}
@@ -145,7 +154,7 @@ func (a *Assembler) check(sub *subgroup, member uint64, err error) {
 // that do is dropped.
 func (a *Assembler) end(p *part, now time.Time) {
 	sub := p.sub
-	if sub.writer != nil && p.header.Last {
+	if sub.writer != nil && p.header.Last && !sub.torn {
 		a.check(sub, p.maker, sub.writer.Close(&p.header))
 		sub.writer = nil
 	}
@@ -241,7 +250,7 @@ func (a *Assembler) giveUp(p *part, now time.Time) {
 	case p.taking(): // the rest of it
 		sub.abort()
 		a.lose(p, now)
-	case p.whole(): // those before it
+	case p.whole(), p.gone: // those before it
 		first := p
 		for _, o := range sub.open {
 			if o.whole() && o.header.Object.Object < first.header.Object.Object {
