@@ -32,7 +32,7 @@ type bonded struct {
 
 func newBonded(s *Scenario, url string) *bonded {
 	b := &bonded{load: s.Load, done: make(chan error, 1), sessions: make(map[*transport.Session]struct{}), forward: make(chan struct{}), offered: make(chan struct{})}
-	c := bond.Config{URL: url, Mode: s.Mode, Dialer: &transport.Dialer{TLSConfig: trusting()}, Serve: b.serve}
+	c := bond.Config{URL: url, Mode: s.Mode, Deadline: s.Deadline, Dialer: &transport.Dialer{TLSConfig: trusting()}, Serve: b.serve}
 	if s.Load.Bitrate == 0 {
 		c.Deadline = s.Length // what is made as fast as it goes is not too late at any time
 	}
@@ -155,6 +155,8 @@ func (b *bonded) send(u *unit) {
 		b.bond.EndSubgroup(alias, u.group, 0, u.object+1, true)
 	}
 }
+
+func (b *bonded) advice() int64 { return b.bond.Status().Encoder }
 
 func (b *bonded) copied() (first, again int64) {
 	s := b.bond.Status().Stats

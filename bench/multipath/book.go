@@ -81,7 +81,9 @@ type Outcome struct {
 	VitalMax     time.Duration
 	// Gap is the longest time without a new picture, from Scenario.Gap on or in all.
 	Gap time.Duration
-	// Bits a second of payload that came, and that as percent of the links' rates.
+	// Bits a second of payload that were made; that came; and that as percent of
+	// the links' rates.
+	Made       float64
 	Goodput    float64
 	Efficiency float64
 	// Copies is what was sent again, percent of what was sent first.
@@ -113,7 +115,7 @@ func (b *book) outcome(s *Scenario, began time.Time) *Outcome {
 	var took []time.Duration
 	var shown []time.Time
 	late := func(e *entry, d time.Duration) bool { return e.whole.IsZero() || e.whole.Sub(e.made) > d }
-	var late200, late500, late1000, vital, vitalLate int
+	var made, late200, late500, late1000, vital, vitalLate int
 	for track, page := range b.pages {
 		for i := range page {
 			e := &page[i]
@@ -124,6 +126,7 @@ func (b *book) outcome(s *Scenario, began time.Time) *Outcome {
 				continue
 			}
 			o.Objects++
+			made += e.size
 			late200 += one(late(e, 200*time.Millisecond))
 			late500 += one(late(e, 500*time.Millisecond))
 			late1000 += one(late(e, time.Second))
@@ -149,6 +152,7 @@ func (b *book) outcome(s *Scenario, began time.Time) *Outcome {
 	o.Late200, o.Late500, o.Late1000 = percent(late200, o.Objects), percent(late500, o.Objects), percent(late1000, o.Objects)
 	o.VitalLate500 = percent(vitalLate, vital)
 	o.Gap = s.gap(shown, began)
+	o.Made = float64(made) * 8 / to.Sub(from).Seconds()
 	o.Goodput = b.goodput(from, to)
 	if sum := s.sum(); sum > 0 {
 		o.Efficiency = 100 * o.Goodput / (sum * 1e6)

@@ -73,7 +73,7 @@ func TestLoadHasItsBitrate(t *testing.T) {
 			const length = 20 * time.Second
 			var bytes, count, vital int
 			seen := make(map[string]bool)
-			err := newSource(1).live(t.Context(), l, length, func(u *unit) {
+			err := newSource(1).live(t.Context(), l, length, func() int64 { return 0 }, func(u *unit) {
 				bytes += len(u.payload)
 				count++
 				vital += one(u.vital)

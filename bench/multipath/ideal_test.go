@@ -26,6 +26,9 @@ func TestIdeal(t *testing.T) {
 		"E-cbr-2-5g-att":            {{11.8, 8.2, 4.1}, {1.1, 0.4, 0}},
 	}
 	for _, s := range replays() {
+		if s.Load.Adaptive {
+			continue
+		}
 		t.Run(s.Name, func(t *testing.T) {
 			for i, limit := range []time.Duration{200 * ms, 500 * ms, time.Second} {
 				best, most, err := s.bounds(folder, limit)

@@ -112,7 +112,7 @@ func (j *judgement) against(p Peer, f figure) (ours, theirs float64, ok bool) {
 // closure is how much of what lies between the best single link and what is
 // possible the bond makes up for.
 func closure(j *judgement) []row {
-	best, most, err := j.scenario.bounds(j.traces, 500*time.Millisecond)
+	best, most, err := j.scenario.bounds(j.traces, judged)
 	if err != nil {
 		return nil
 	}
@@ -122,18 +122,63 @@ func closure(j *judgement) []row {
 	return []row{r}
 }
 
-// bounds returns percent of the pictures that are late over the best of the links
-// alone, and over all, when they are used as well as they can be.
-func (s *Scenario) bounds(t Traces, limit time.Duration) (best, most float64, err error) {
-	var all []way
-	best = 100
+// adapted is how many pictures are late of an encoder that makes what it is advised
+// to, and how much it makes of what could be delivered.
+func adapted(j *judgement) []row {
+	most, err := j.scenario.deliverable(j.traces, judged)
+	if err != nil {
+		return nil
+	}
+	share := func(o *Outcome) float64 { return 100 * o.Made / (most * 1e6) }
+	r := j.row("mean bitrate of the deliverable", "%", share, lowest, atLeast(60, 20))
+	r.Note += fmt.Sprintf("; deliverable %s Mbit/s", short(most))
+	return []row{j.row("late@500", "%", late500, highest, atMost(lateAllowed, 5)), r}
+}
+
+// lateAllowed is percent of the pictures that may be late where the encoder adapts.
+const lateAllowed = 0.5
+
+// deliverable returns the highest constant bitrate, Mbit/s, up to which no more
+// pictures than are allowed take longer than limit over all links, when these are
+// used as well as they can be.
+func (s *Scenario) deliverable(t Traces, limit time.Duration) (mbit float64, err error) {
+	all, err := s.ways(t)
+	if err != nil {
+		return 0, err
+	}
+	low, high := 0.0, 100.0
+	for high-low > 0.05 {
+		middle := (low + high) / 2
+		if ideal(all, middle, s.Length, limit) <= lateAllowed {
+			low = middle
+		} else {
+			high = middle
+		}
+	}
+	return low, nil
+}
+
+// ways returns the links of s as they were measured.
+func (s *Scenario) ways(t Traces) (all []way, err error) {
 	for _, l := range s.Links {
 		trace, err := t.load(l.Trace)
 		if err != nil {
-			return 0, 0, err
+			return nil, err
 		}
-		w := way{trace, l.RTT / 2}
-		all = append(all, w)
+		all = append(all, way{trace, l.RTT / 2})
+	}
+	return all, nil
+}
+
+// bounds returns percent of the pictures that are late over the best of the links
+// alone, and over all, when they are used as well as they can be.
+func (s *Scenario) bounds(t Traces, limit time.Duration) (best, most float64, err error) {
+	all, err := s.ways(t)
+	if err != nil {
+		return 0, 0, err
+	}
+	best = 100
+	for _, w := range all {
 		best = min(best, ideal([]way{w}, s.Load.Bitrate, s.Length, limit))
 	}
 	return best, ideal(all, s.Load.Bitrate, s.Length, limit), nil

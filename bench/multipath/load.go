@@ -81,14 +81,25 @@ func (s *source) unit(track, n, group, size int, vital bool) *unit {
 		vital: vital, payload: s.payload(n, size), made: time.Now()}
 }
 
-// video gives pictures, and sound if there is any, to send at the bitrate of l for
-// the time d.
-func (s *source) live(ctx context.Context, l Load, d time.Duration, send func(*unit)) error {
+// leastBitrate is the least that an encoder makes, Mbit/s.
+const leastBitrate = 0.3
+
+// picture returns the bytes of an ordinary picture at the bitrate of l, or as the
+// encoder is advised, in bits/s, if that adapts and advice is not 0.
+func (l Load) picture(advice int64) float64 {
 	bits := l.Bitrate * 1e6
+	if l.Adaptive && advice > 0 {
+		bits = max(leastBitrate*1e6, float64(advice))
+	}
 	if l.Audio {
 		bits -= audioRate * audioSize * 8
 	}
-	delta := bits / 8 * gop / fps / (gop - 1 + keySize)
+	return bits / 8 * gop / fps / (gop - 1 + keySize)
+}
+
+// live gives pictures, and sound if there is any, to send for the time d. advice
+// tells what to make, bits/s.
+func (s *source) live(ctx context.Context, l Load, d time.Duration, advice func() int64, send func(*unit)) error {
 	begin := time.Now()
 	picture, sound := 0, 0
 	for {
@@ -103,6 +114,7 @@ func (s *source) live(ctx context.Context, l Load, d time.Duration, send func(*u
 		if err := pause(ctx, time.Until(begin.Add(next))); err != nil {
 			return err
 		}
+		delta := l.picture(advice())
 		switch {
 		case isSound:
 			send(s.unit(audio, sound, audioGop, audioSize, true))

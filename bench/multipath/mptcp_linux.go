@@ -105,6 +105,8 @@ func (p *mptcp) accept() {
 	}
 }
 
+func (p *mptcp) advice() int64 { return 0 }
+
 func (p *mptcp) copied() (first, again int64) { return 0, 0 }
 
 func (p *mptcp) close() {

@@ -20,6 +20,9 @@ type sender interface {
 	ready(ctx context.Context) error
 	// send does not block.
 	send(u *unit)
+	// advice returns what the encoder should make at most, bits/s, or 0. It may be
+	// called by any goroutine.
+	advice() int64
 	// copied returns the bytes that were sent first, and again.
 	copied() (first, again int64)
 	close()
@@ -104,7 +107,7 @@ func (st *stage) play(ctx context.Context) (*Outcome, error) {
 	st.wg.Go(func() {
 		src := newSource(st.seed)
 		if st.Load.Bitrate > 0 {
-			loaded <- src.live(ctx, st.Load, st.Length, send)
+			loaded <- src.live(ctx, st.Load, st.Length, st.sender.advice, send)
 			return
 		}
 		loaded <- src.bulk(ctx, &st.book, st.ahead, st.Length, send)

@@ -15,8 +15,11 @@ type Scenario struct {
 	Links  []Link
 	Load   Load
 	Mode   bond.Mode
-	Steps  []Step
-	Length time.Duration // of the load
+	// Deadline is how old something may become before nobody wants it: --deadline
+	// of moq-pub. 0 is what that is by itself.
+	Deadline time.Duration
+	Steps    []Step
+	Length   time.Duration // of the load
 	// What is made from From on counts; before, connections find their rates.
 	From time.Duration
 	// Gap, if not 0, is when the silence that matters begins: within a second of
@@ -56,6 +59,9 @@ type Link struct {
 type Load struct {
 	// Bitrate is that of all tracks together, Mbit/s; 0 is bulk, as much as goes.
 	Bitrate float64
+	// Adaptive is an encoder that begins with Bitrate, and makes from the next
+	// picture on what the publisher is advised to, at least leastBitrate.
+	Adaptive bool
 	// Audio is a second track, part of the bitrate.
 	Audio bool
 }

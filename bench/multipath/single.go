@@ -93,6 +93,8 @@ func (p *single) write(t *transport.TrackWriter, q *queue) {
 	}
 }
 
+func (p *single) advice() int64 { return 0 }
+
 func (p *single) copied() (first, again int64) { return 0, 0 }
 
 func (p *single) close() {

@@ -150,6 +150,10 @@ func cuts() []*Scenario {
 	}
 }
 
+// judged is the age at which a picture of the replays counts as late. Who is judged
+// by it says so with --deadline: otherwise what is late by then would go first.
+const judged = 500 * ms
+
 // replays are the pairs of real traces, at two bitrates where that is told.
 func replays() []*Scenario {
 	verizon := Link{Name: "verizon", Trace: "lte-verizon-short.up", RTT: 60 * ms}
@@ -162,21 +166,24 @@ func replays() []*Scenario {
 	for _, r := range []struct {
 		name     string
 		links    []Link
-		bitrates []float64
+		bitrates []float64 // 0 follows what is advised
 	}{
-		{"A", []Link{verizon, tmobile}, []float64{4, 8}},
-		{"B", []Link{att, verizon}, []float64{2, 4}},
-		{"C", []Link{starlink, verizon}, []float64{4, 8}},
-		{"D", []Link{starlink, att, umts}, []float64{2, 4}},
-		{"E", []Link{nr, att}, []float64{2}},
+		{"A", []Link{verizon, tmobile}, []float64{4, 8, 0}},
+		{"B", []Link{att, verizon}, []float64{2, 4, 0}},
+		{"C", []Link{starlink, verizon}, []float64{4, 8, 0}},
+		{"D", []Link{starlink, att, umts}, []float64{2, 4, 0}},
+		{"E", []Link{nr, att}, []float64{2, 0}},
 	} {
 		for _, bitrate := range r.bitrates {
-			name := r.name + "-cbr-" + short(bitrate)
-			for _, l := range r.links {
-				name += "-" + l.Name
+			s := &Scenario{Number: r.name, Name: r.name + "-cbr-" + short(bitrate), Links: r.links, Load: Load{Bitrate: bitrate},
+				Mode: bond.Aggregate, Deadline: judged, Length: 120 * time.Second, judge: closure}
+			if bitrate == 0 {
+				s.Name, s.Load, s.judge = r.name+"-adaptive", Load{Bitrate: 1, Adaptive: true}, adapted
 			}
-			all = append(all, &Scenario{Number: r.name, Name: name, Links: r.links, Load: Load{Bitrate: bitrate},
-				Mode: bond.Aggregate, Length: 120 * time.Second, judge: closure})
+			for _, l := range r.links {
+				s.Name += "-" + l.Name
+			}
+			all = append(all, s)
 		}
 	}
 	return all
