@@ -84,8 +84,9 @@ type Assembler struct {
 	newest map[uint64]newest // by alias
 	done   []Object          // since the last TakeDone
 	held   int64
-	shares map[uint64]int64 // of held, by the member that began the object
-	fault  *Fault           // of the call that runs
+	shares map[uint64]int64     // of held, by the member that began the object
+	lost   map[uint64]time.Time // when a member last lost an object for sending too much
+	fault  *Fault               // of the call that runs
 	stats  Stats
 	closed bool
 }
@@ -126,6 +127,7 @@ func NewAssembler(l Limits, sink Sink) *Assembler {
 		places: make(map[place]*subgroup),
 		newest: make(map[uint64]newest),
 		shares: make(map[uint64]int64),
+		lost:   make(map[uint64]time.Time),
 	}
 }
 
@@ -139,7 +141,7 @@ func (a *Assembler) Add(member uint64, h *Header, c Chunk, now time.Time) (fresh
 		a.stats.Bytes += fresh
 		a.stats.Duplicate += int64(len(c.Bytes)) - fresh
 	}()
-	if a.closed {
+	if a.closed || a.refuses(member, h, c, now) {
 		return 0, ErrOverflow
 	}
 	p, err := a.part(member, h, now)

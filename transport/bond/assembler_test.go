@@ -506,29 +506,40 @@ func TestOvertaken(t *testing.T) {
 
 // TestFloodOfOneMember fills an Assembler with what one member sends by halves:
 // what another has under way is not given up for it, nor what it has begun itself
-// and another goes on with, or what is whole and waits for its turn.
+// and another goes on with, or what is whole and waits for its turn. What is refused
+// of it the other sends.
 func TestFloodOfOneMember(t *testing.T) {
 	sink := &record{}
 	a := NewAssembler(Limits{MaxHeld: 1 << 20}, sink)
+	refused, now := 0, start
 	for i := range uint64(100) {
-		a.Add(2, head(0, 3*i+2, 1), Chunk{Bytes: []byte("c")}, start)
-		a.Add(2, head(0, 3*i+1, 3), Chunk{Bytes: []byte("b")}, start)
-		a.Add(1, head(0, 3*i+1, 3), Chunk{Offset: 1, Bytes: []byte("b")}, start)
-		a.Add(1, head(0, 3*i, 2), Chunk{Bytes: []byte("a")}, start)
+		now = now.Add(100 * time.Millisecond)
+		for id, size := range map[uint64]int{3*i + 2: 1, 3*i + 1: 3} {
+			if _, err := a.Add(2, head(0, id, size), Chunk{Bytes: []byte("b")}, now); err != nil {
+				a.Add(1, head(0, id, size), Chunk{Bytes: []byte("b")}, now)
+			}
+		}
+		a.Add(1, head(0, 3*i+1, 3), Chunk{Offset: 1, Bytes: []byte("b")}, now)
+		a.Add(1, head(0, 3*i, 2), Chunk{Bytes: []byte("a")}, now)
 		for j := range uint64(1000) {
 			h := head(7, 1+i*1000+j, 4096)
-			if _, err := a.Add(2, h, Chunk{Bytes: make([]byte, 2048)}, start); err != nil && err != ErrOverflow {
+			if _, err := a.Add(2, h, Chunk{Bytes: make([]byte, 2048)}, now); err == ErrOverflow {
+				refused++
+			} else if err != nil {
 				t.Fatal(err)
 			}
 		}
-		a.Add(1, head(0, 3*i, 2), Chunk{Offset: 1, Bytes: []byte("a")}, start)
-		a.Add(1, head(0, 3*i+1, 3), Chunk{Offset: 2, Bytes: []byte("b")}, start)
+		a.Add(1, head(0, 3*i, 2), Chunk{Offset: 1, Bytes: []byte("a")}, now)
+		a.Add(1, head(0, 3*i+1, 3), Chunk{Offset: 2, Bytes: []byte("b")}, now)
 		if a.Held() > 1<<20 {
 			t.Fatalf("%d bytes are held", a.Held())
 		}
 	}
 	if n := len(sink.objects); n != 300 {
 		t.Errorf("%d of the 300 objects were taken that were whole in the end", n)
+	}
+	if refused < 90_000 {
+		t.Errorf("%d of its 100,000 objects were refused, want nearly all", refused)
 	}
 	if a.Close(); a.Held() != 0 {
 		t.Errorf("%d bytes are held at the end", a.Held())

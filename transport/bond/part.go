@@ -135,7 +135,7 @@ func (p *part) put(off int64, b []byte) (grown int64) {
 	p.each(off, int64(len(b)), func(number, at, n int64) {
 		page := p.pages[number]
 		if page == nil {
-			page = make([]byte, min(pageSize, p.header.Size-number*pageSize))
+			page = make([]byte, p.pageLength(number))
 			p.pages[number] = page
 			grown += int64(len(page))
 		}
@@ -144,6 +144,18 @@ func (p *part) put(off int64, b []byte) (grown int64) {
 	})
 	return grown
 }
+
+// room returns how much room would have to be made for c.
+func (p *part) room(c Chunk) (bytes int64) {
+	p.each(c.Offset, int64(len(c.Bytes)), func(number, _, _ int64) {
+		if p.pages[number] == nil {
+			bytes += p.pageLength(number)
+		}
+	})
+	return bytes
+}
+
+func (p *part) pageLength(number int64) int64 { return min(pageSize, p.header.Size-number*pageSize) }
 
 // holds reports whether the bytes at off, which are there, are b.
 func (p *part) holds(off int64, b []byte) bool {

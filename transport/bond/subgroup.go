@@ -1,6 +1,7 @@
 package bond
 
 import (
+	"maps"
 	"slices"
 	"time"
 )
@@ -292,6 +293,8 @@ func (a *Assembler) shed(now time.Time) bool {
 	if i < 0 {
 		return false
 	}
+	maps.DeleteFunc(a.lost, func(_ uint64, at time.Time) bool { return now.Sub(at) >= a.limits.Hold })
+	a.lost[greedy] = now
 	victim := a.order[i]
 	if victim.taking() {
 		a.giveUp(victim, now)
@@ -300,6 +303,21 @@ func (a *Assembler) shed(now time.Time) bool {
 		a.remove(victim)
 	}
 	return true
+}
+
+// refuses reports whether a chunk is not taken in for which an object would have to
+// be given up, as it is of a member that has just lost one so. What is refused is not
+// acknowledged, so that it can come by another; what is given up was.
+func (a *Assembler) refuses(member uint64, h *Header, c Chunk, now time.Time) bool {
+	if at, lost := a.lost[member]; !lost || now.Sub(at) >= a.limits.Hold {
+		return false
+	}
+	p := a.open[h.Object]
+	if p != nil {
+		return a.held+p.room(c) > a.limits.MaxHeld
+	}
+	p = &part{header: *h}
+	return len(a.open) >= a.limits.MaxOpen || a.held+partCost+int64(len(h.Properties))+p.room(c) > a.limits.MaxHeld
 }
 
 // abandon ends subgroups downstream that a newer group has overtaken and nothing
