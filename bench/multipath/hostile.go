@@ -39,16 +39,17 @@ func hostiles() []*Scenario {
 		}
 	})
 	contradiction.Load.Bitrate = 8 // key frames take their time
+	flood := hostile("13d", "half-objects", append(two, idle), halfObjects, func(j *judgement) []row {
+		return []row{
+			j.row("half objects sent", "", tried, lowest, atLeast(halves, halves/2)),
+			j.told("most ever held by the relay", "MiB", j.worst(heldMost, highest), atMost(32, 33)),
+		}
+	})
+	flood.Long = true
 	return []*Scenario{
 		hostile("13b", "wrong-proof", two, joins(forged), strangers),
 		hostile("13c", "replayed-join", two, joins(replayed), strangers),
-		hostile("13d", "half-objects", append(two, idle), halfObjects, func(j *judgement) []row {
-			return []row{
-				j.row("half objects sent", "", tried, lowest, atLeast(halves, halves/2)),
-				j.told("most ever held by the relay", "MiB", j.worst(heldMost, highest), atMost(32, 33)),
-			}
-		}),
-		contradiction,
+		flood, contradiction,
 		hostile("13f", "member-turned-bad", append(two, bad), turnBad, func(j *judgement) []row {
 			return []row{
 				j.told("other paths cut off", "", j.worst(unjust, highest), atMost(0, 0)),

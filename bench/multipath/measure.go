@@ -58,7 +58,7 @@ func (c *Config) wants(s *Scenario) bool {
 // quick reports whether the quick form has the scenario: of the traces, one that
 // has room and one that has little.
 func (s *Scenario) quick() bool {
-	return s.Links[0].Trace == "" || s.Name == "A-cbr-4-verizon-tmobile" || s.Name == "B-cbr-2-att-verizon"
+	return s.Links[0].Trace == "" && !s.Long || s.Name == "A-cbr-4-verizon-tmobile" || s.Name == "B-cbr-2-att-verizon"
 }
 
 // Bars plays the scenarios, prints a line for each run, and returns the bars.
@@ -67,26 +67,26 @@ func Bars(ctx context.Context, w io.Writer, c Config) ([]bench.Bar, error) {
 	if c.Backend == Real && !root() {
 		return []bench.Bar{{Name: "real links", Value: math.NaN(), Note: "only root can make them"}}, nil
 	}
-	var judged []*judgement
+	var judged, there []*judgement
 	for _, s := range Scenarios() {
 		if !c.wants(s) {
 			continue
 		}
 		j := &judgement{scenario: s, on: c.Backend, traces: c.Traces, runs: make(map[Peer][]*Outcome)}
 		judged = append(judged, j)
-		if j.missing = c.Traces.there(s); j.missing != nil {
-			continue
+		if j.missing = c.Traces.there(s); j.missing == nil {
+			there = append(there, j)
 		}
-		if err := c.measure(ctx, w, j, c.Runs); err != nil {
-			return nil, fmt.Errorf("%s: %w", s.Name, err)
-		}
+	}
+	if err := c.measure(ctx, w, there, c.Runs); err != nil {
+		return nil, err
 	}
 	var bars []bench.Bar
 	for _, j := range judged {
 		met := !slices.ContainsFunc(j.bars(), func(b bench.Bar) bool { return b.Verdict() == bench.Missed || b.Verdict() == bench.Failed })
 		if c.Quick && !met && time.Since(began) < quickLimit*4/5 {
-			if err := c.measure(ctx, w, j, 2); err != nil {
-				return nil, fmt.Errorf("%s: %w", j.scenario.Name, err)
+			if err := c.measure(ctx, w, []*judgement{j}, 2); err != nil {
+				return nil, err
 			}
 		}
 		bars = append(bars, j.bars()...)
@@ -94,35 +94,48 @@ func Bars(ctx context.Context, w io.Writer, c Config) ([]bench.Bar, error) {
 	return bars, nil
 }
 
-// measure plays the scenario of j with every peer, by turns, n times more.
-func (c *Config) measure(ctx context.Context, w io.Writer, j *judgement, n int) error {
-	s, played := j.scenario, len(j.runs[c.Peers[0]])
-	type task struct {
-		peer Peer
-		run  int
-	}
-	var tasks []task
-	for run := played; run < played+n; run++ {
-		for _, p := range c.Peers {
-			if s.Attack == nil || p == Bond {
-				tasks = append(tasks, task{p, run})
+// task is one run of a scenario.
+type task struct {
+	*judgement
+	peer Peer
+	run  int
+}
+
+// measure plays the scenarios with every peer, by turns, n times more.
+func (c *Config) measure(ctx context.Context, w io.Writer, list []*judgement, n int) error {
+	var beside, alone []task
+	for _, j := range list {
+		to := &alone // on the machine, which others would disturb, or all that lives there is counted
+		if c.Backend == Virtual && j.scenario.Settle == 0 {
+			to = &beside
+		}
+		for played, run := len(j.runs[c.Peers[0]]), 0; run < n; run++ {
+			for _, p := range c.Peers {
+				if j.scenario.Attack == nil || p == Bond {
+					*to = append(*to, task{j, p, played + run})
+				}
 			}
 		}
 	}
-	width := 1
-	if c.Backend == Virtual && s.Settle == 0 { // all that lives is counted there
-		width = runtime.NumCPU() // time is not this machine's, so others do not disturb
+	if err := c.do(ctx, w, beside, runtime.NumCPU()); err != nil {
+		return err
 	}
+	return c.do(ctx, w, alone, 1)
+}
+
+// do does tasks, so many at once.
+func (c *Config) do(ctx context.Context, w io.Writer, tasks []task, width int) error {
 	var mu sync.Mutex
 	return bench.InParallel(len(tasks), width, func(i int) error {
-		o, err := c.play(ctx, s, tasks[i].peer, uint64(tasks[i].run))
+		t := &tasks[i]
+		o, err := c.play(ctx, t.scenario, t.peer, uint64(t.run))
 		if err != nil {
-			return fmt.Errorf("%s, run %d: %w", tasks[i].peer, tasks[i].run, err)
+			return fmt.Errorf("%s: %s, run %d: %w", t.scenario.Name, t.peer, t.run, err)
 		}
 		mu.Lock()
 		defer mu.Unlock()
-		o.print(w, s, tasks[i].peer, c.Backend)
-		j.runs[tasks[i].peer] = append(j.runs[tasks[i].peer], o)
+		o.print(w, t.scenario, t.peer, c.Backend)
+		t.runs[t.peer] = append(t.runs[t.peer], o)
 		return nil
 	})
 }

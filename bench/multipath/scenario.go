@@ -28,6 +28,8 @@ type Scenario struct {
 	// Real scenarios say nothing on simulated links, and Simulated ones are not for
 	// real links.
 	Real, Simulated bool
+	// Long ones are not in the quick form.
+	Long bool
 	// Rival puts somebody else's connection, which has more to send than fits, on
 	// the first link.
 	Rival bool

@@ -238,9 +238,10 @@ func others() []*Scenario {
 				return []row{j.keptRow("QUIC")}
 			}}
 	}
+	lossyFair := fair("16b", "beside-another-on-10-loss-1%", lossy(links(10, 50*ms, 0, 0), 0.01))
+	lossyFair.Long = true
 	return []*Scenario{
-		fair("16a", "beside-another-on-10", links(10, 50*ms, 0, 0)),
-		fair("16b", "beside-another-on-10-loss-1%", lossy(links(10, 50*ms, 0, 0), 0.01)),
+		fair("16a", "beside-another-on-10", links(10, 50*ms, 0, 0)), lossyFair,
 		mixed(),
 		overhead("10a", "overhead-aggregate", bond.Aggregate, 3),
 		overhead("10b", "overhead-hybrid", bond.Hybrid, 15),

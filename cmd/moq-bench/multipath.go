@@ -69,7 +69,7 @@ func multipathBarsCommand() *cli.Command {
 		Name:  "multipath",
 		Usage: "all figures of a bonded publisher; exit code 1 if one is beyond its bound",
 		Flags: []cli.Flag{
-			&cli.BoolFlag{Name: "quick", Usage: "in less than a minute, on simulated links alone, without most traces"},
+			&cli.BoolFlag{Name: "quick", Usage: "in less than a minute, each once, on simulated links alone: without most traces, the flood of half objects, and a rival on a link with losses"},
 			&cli.StringFlag{Name: "only", Usage: "scenarios whose name or number matches this regular `EXPRESSION`"},
 			&cli.IntFlag{Name: "runs", Value: 10, Usage: "how often to run each on simulated links"},
 			&cli.IntFlag{Name: "lab-runs", Value: 3, Usage: "how often to run each on real links, beside MPTCP and one session; 0 leaves them out"},
