@@ -16,7 +16,8 @@ import (
 // later, and a relay that joins in the middle of a group, get the group from
 // its start. Its methods may be called concurrently.
 type Broadcast struct {
-	ns moqt.Namespace
+	ns      moqt.Namespace
+	stripes func() bool // whether groups that begin are striped; nil if never
 
 	mu       sync.Mutex // guards what follows
 	tracks   map[string]*Track
@@ -43,6 +44,9 @@ func (b *Broadcast) Track(name string, priority moqt.Priority) *Track {
 	if t == nil {
 		t = newTrack(priority)
 		t.alias = firstAlias + uint64(len(b.tracks))
+		if priority == PriorityVideo {
+			t.stripes = b.stripes
+		}
 		b.tracks[name] = t
 		b.changedLocked()
 	}
@@ -88,7 +92,7 @@ var ErrNameTaken = errors.New("another publisher has this name, with other conte
 // sessions may serve a broadcast at once. It returns [ErrNameTaken] if the peer
 // has found that another publisher's content under this name is different.
 func (b *Broadcast) Serve(ctx context.Context, sess *transport.Session) error {
-	return b.answer(ctx, sess, b.sendTo)
+	return b.answer(ctx, sess, func(ctx context.Context, t *Track, req *transport.SubscribeRequest) { b.sendTo(ctx, t, req, nil) })
 }
 
 // answer is Serve, with what is to become of a subscription.
@@ -203,13 +207,13 @@ func (b *Broadcast) count(n int) {
 	b.changedLocked()
 }
 
-func (b *Broadcast) sendTo(ctx context.Context, t *Track, req *transport.SubscribeRequest) {
+func (b *Broadcast) sendTo(ctx context.Context, t *Track, req *transport.SubscribeRequest, l *lane) {
 	w := t.accept(req, 0)
 	if w == nil {
 		return
 	}
 	answered := time.Now()
-	if t.send(ctx, w) {
+	if t.send(ctx, w, l) {
 		finish(ctx, w, answered)
 	}
 }

@@ -100,7 +100,7 @@ func TestSubscriptionBeginsWhereItWasAnswered(t *testing.T) {
 			}
 			appendGroup(video, 10, 3, 5)
 			appendGroup(video, 11, 0, 1)
-			video.send(t.Context(), w)
+			video.send(t.Context(), w, nil)
 		}()
 		tr, err := relay.Subscribe(t.Context(), testNS.Track("video"), &transport.SubscribeOptions{Filter: moqt.Filter{Kind: moqt.FilterLargestObject}})
 		if err != nil {

@@ -10,7 +10,8 @@ import (
 // held is an object as a fetch finds it.
 type held struct {
 	moqt.Location
-	payload []byte
+	subgroup uint64
+	payload  []byte
 }
 
 // heldIn returns the objects held of a range, in order, the last location of
@@ -27,7 +28,11 @@ func (t *Track) heldIn(r transport.Range) (objects []held, largest moqt.Location
 			at := moqt.Location{Group: g.id, Object: g.first + uint64(n)}
 			largest = at
 			if !at.Less(r.Start) && !r.End.Less(at) {
-				objects = append(objects, held{at, o.payload})
+				h := held{Location: at, payload: o.payload}
+				if g.striped {
+					h.subgroup = at.Object
+				}
+				objects = append(objects, h)
 			}
 		}
 	}
@@ -57,7 +62,7 @@ func (t *Track) serveFetch(req *transport.FetchRequest) {
 		return
 	}
 	for _, o := range objects {
-		if err := w.WriteObject(moqt.Object{Location: o.Location, Priority: t.priority, Payload: o.payload}); err != nil {
+		if err := w.WriteObject(moqt.Object{Location: o.Location, Subgroup: o.subgroup, Priority: t.priority, Payload: o.payload}); err != nil {
 			w.Cancel(moqt.StreamInternalError)
 			return
 		}

@@ -70,14 +70,15 @@ func NewPublisher(c PublisherConfig) *Publisher {
 		c.Packager.FirstGroup = uint64(time.Now().UnixMilli())
 	}
 	p := &Publisher{cfg: c, log: c.Logger, broadcast: NewBroadcast(c.Namespace)}
-	// Those who wait for the broadcast subscribe to the catalog first. They are
-	// to be there before the media is, so that they miss nothing of it.
-	p.broadcast.Track(catalog.TrackName, PriorityCatalog)
 	if c.Bond != nil {
 		bc := *c.Bond
 		bc.Serve = p.serveBond
 		p.bond = bond.New(bc)
+		p.broadcast.stripes = p.bond.Stripes
 	}
+	// Those who wait for the broadcast subscribe to the catalog first. They are
+	// to be there before the media is, so that they miss nothing of it.
+	p.broadcast.Track(catalog.TrackName, PriorityCatalog)
 	return p
 }
 
@@ -204,7 +205,7 @@ func (p *Publisher) serveBond(ctx context.Context, sess *transport.Session, join
 	if joined {
 		err = p.broadcast.ServeBond(ctx, sess, p.bond)
 	} else {
-		err = p.broadcast.Serve(ctx, sess)
+		err = p.broadcast.serveLane(ctx, sess)
 	}
 	if final := p.final(err); final != nil && ctx.Err() == nil && (!p.taken.Load() || errors.Is(err, ErrNameTaken)) {
 		return &bond.Permanent{Err: final}

@@ -14,7 +14,8 @@ import (
 // are still held. Its methods may be called concurrently.
 type Track struct {
 	priority moqt.Priority
-	alias    uint64 // on the sessions of a bond
+	alias    uint64      // on the sessions of a bond
+	stripes  func() bool // whether a group that begins is striped; may be nil
 
 	mu      sync.Mutex // guards what follows
 	groups  []*group   // ascending ids
@@ -47,13 +48,15 @@ type group struct {
 	bytes   int64
 	closed  bool
 	ended   time.Time // if closed
+	striped bool      // each object is a subgroup of its own
 }
 
 // object is a payload, and when it was made. Ids are in sequence.
 type object struct {
 	payload []byte
 	made    time.Time
-	key     bool // what follows may depend on it
+	key     bool  // what follows may depend on it
+	lane    *lane // that has taken it, of a striped group
 }
 
 func (g *group) close() {
@@ -84,10 +87,10 @@ func (t *Track) add(groupID uint64, payload []byte, key bool) {
 			}
 			g.close()
 		}
-		g = &group{id: groupID, began: time.Now()}
+		g = &group{id: groupID, began: time.Now(), striped: t.stripes != nil && t.stripes()}
 		t.groups = append(t.groups, g)
 	}
-	g.objects = append(g.objects, object{payload, time.Now(), key || len(g.objects) == 0})
+	g.objects = append(g.objects, object{payload: payload, made: time.Now(), key: key || len(g.objects) == 0})
 	g.bytes += int64(len(payload))
 	t.bytes += int64(len(payload))
 	t.trimLocked()
@@ -182,6 +185,7 @@ type cursor struct {
 type step struct {
 	object // at the cursor, if found
 	found  bool
+	alone  bool          // each object of the group is a subgroup of its own
 	done   bool          // the group has no more objects
 	since  time.Time     // if done
 	skip   bool          // the group is given up, the cursor is at another
@@ -216,9 +220,9 @@ func (t *Track) at(c *cursor) step {
 	c.object = max(c.object, g.first)
 	switch n := c.object - g.first; {
 	case n < uint64(len(g.objects)):
-		return step{object: g.objects[n], found: true}
+		return step{object: g.objects[n], found: true, alone: g.striped}
 	case g.closed:
-		return step{done: true, since: g.ended}
+		return step{done: true, since: g.ended, alone: g.striped}
 	}
 	return step{wait: t.changed}
 }
@@ -236,9 +240,9 @@ func (t *Track) behindLocked(i int) bool {
 }
 
 // send publishes the track to a subscription, group by group, until either
-// ends. It reports whether the track has ended and all of it was sent; the
+// ends; of striped groups what the lane takes, or all if that is nil. It reports whether the track has ended and all of it was sent; the
 // subscription is then still to be closed.
-func (t *Track) send(ctx context.Context, w *transport.TrackWriter) bool {
+func (t *Track) send(ctx context.Context, w *transport.TrackWriter, l *lane) bool {
 	start := w.State().Start
 	c := cursor{group: start.Group, object: start.Object}
 	var sg *transport.SubgroupWriter
@@ -250,10 +254,28 @@ func (t *Track) send(ctx context.Context, w *transport.TrackWriter) bool {
 	}
 	defer giveUp()
 	for {
+		for o, at, found := t.orphan(l, c); found && w.Context().Err() == nil && ctx.Err() == nil; o, at, found = t.orphan(l, c) {
+			t.sendAlone(ctx, w, at, o, moqt.StatusNormal)
+		}
 		s := t.at(&c)
 		switch {
 		case s.skip:
 			giveUp()
+		case s.found && s.alone, s.done && s.alone:
+			at, status := moqt.Location{Group: c.group, Object: c.object}, moqt.StatusNormal
+			if s.done {
+				status = moqt.StatusEndOfGroup
+			}
+			if s.done || t.takes(l, c) {
+				t.sendAlone(ctx, w, at, s.object, status)
+			}
+			if w.Context().Err() != nil || ctx.Err() != nil {
+				return false
+			}
+			c.object, c.begun = c.object+1, true
+			if s.done {
+				c = cursor{group: c.group + 1}
+			}
 		case s.found:
 			var err error
 			if sg == nil {

@@ -97,6 +97,19 @@ func (w writer) open(group uint64, objects ...uint64) *transport.SubgroupWriter 
 	return sg
 }
 
+// alone opens a stream of a subgroup of its own and writes its object.
+func (w writer) alone(group, object uint64) *transport.SubgroupWriter {
+	w.t.Helper()
+	sg, err := w.w.OpenSubgroup(w.t.Context(), moqt.Subgroup{Group: group, ID: object, DefaultPriority: true, First: true})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if err := sg.WriteObject(moqt.Object{Location: moqt.Location{Object: object}, Subgroup: object, Payload: fmt.Append(nil, object)}); err != nil {
+		w.t.Fatal(err)
+	}
+	return sg
+}
+
 func (w writer) add(sg *transport.SubgroupWriter, objects ...uint64) {
 	w.t.Helper()
 	for _, id := range objects {

@@ -70,10 +70,17 @@ func (r *order) follow(ctx context.Context, tr *transport.TrackReader) error {
 	}
 }
 
-// isNext reports whether no stream can belong between what was read last and one
-// of a group.
-func (r *order) isNext(group uint64) bool {
-	return r.any && (group <= r.last.Group || group == r.last.Group+1 && r.full)
+// isNext reports whether no stream can belong between what was read last and one:
+// a publisher may give each object of a group a stream and subgroup of its own,
+// which is then called after it.
+func (r *order) isNext(h moqt.Subgroup) bool {
+	switch {
+	case !r.any:
+		return false
+	case h.Group == r.last.Group:
+		return h.ID <= r.last.Object+1
+	}
+	return h.Group < r.last.Group || h.Group == r.last.Group+1 && r.full
 }
 
 // patience is how long a stream is waited for that makes no progress while that
@@ -103,10 +110,16 @@ type arrival struct {
 }
 
 // before reports whether a is to be read before b, which came earlier: it is of a
-// lower group, or it has the beginning of the same.
+// lower group, or of a lower subgroup of the same, or it has the beginning of that.
 func (a arrival) before(b arrival) bool {
 	x, y := a.Header(), b.Header()
-	return x.Group < y.Group || x.Group == y.Group && x.First && !y.First
+	switch {
+	case x.Group != y.Group:
+		return x.Group < y.Group
+	case x.ID != y.ID:
+		return x.ID < y.ID
+	}
+	return x.First && !y.First
 }
 
 // accept collects streams until the subscription ends.
@@ -139,9 +152,9 @@ func (s *streams) accept(ctx context.Context, tr *transport.TrackReader) {
 	}
 }
 
-// next waits for a stream to read. The one before is done with. isNext says of
-// which groups no other has to be waited for.
-func (s *streams) next(ctx context.Context, isNext func(group uint64) bool) (*transport.SubgroupReader, error) {
+// next waits for a stream to read. The one before is done with. isNext says
+// before which no other has to be waited for.
+func (s *streams) next(ctx context.Context, isNext func(moqt.Subgroup) bool) (*transport.SubgroupReader, error) {
 	for {
 		var ready <-chan time.Time
 		s.mu.Lock()
@@ -149,7 +162,7 @@ func (s *streams) next(ctx context.Context, isNext func(group uint64) bool) (*tr
 		s.watchLocked()
 		if len(s.waiting) > 0 {
 			first := s.waiting[0]
-			if left := settle - time.Since(first.at); left > 0 && s.ended == nil && !isNext(first.Header().Group) {
+			if left := settle - time.Since(first.at); left > 0 && s.ended == nil && !isNext(first.Header()) {
 				ready = time.After(left)
 			} else {
 				s.current = first.SubgroupReader

@@ -57,6 +57,17 @@ func TestOrder(t *testing.T) {
 			one.Cancel(moqt.StreamCancelled)
 			late.Close()
 		}, "[1/0 1/1 2/0]"},
+		{"each object a subgroup of its own, in any order", func(w writer) {
+			for _, id := range []uint64{0, 2, 1, 4, 3} {
+				w.alone(1, id).Close()
+			}
+			w.open(2, 0).Close()
+		}, "[1/0 1/1 1/2 1/3 1/4 2/0]"},
+		{"one of them does not come", func(w writer) {
+			w.alone(1, 0).Close()
+			w.alone(1, 2).Close()
+			w.open(2, 0).Close()
+		}, "[1/0 1/2 2/0]"},
 		{"a group that was overtaken", func(w writer) {
 			w.open(3, 0).Close()
 			time.Sleep(settle / 2)

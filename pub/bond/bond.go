@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tributary-live/tributary/transport"
@@ -82,6 +83,8 @@ type Bond struct {
 	log *slog.Logger
 	wg  sync.WaitGroup // of everything that runs
 	ok  chan struct{}  // closed when a session was there for the first time
+
+	stripes atomic.Bool // see Stripes
 
 	mu       sync.Mutex // guards what follows
 	ctx      context.Context
@@ -169,6 +172,11 @@ func (b *Bond) Mode() Mode {
 	defer b.mu.Unlock()
 	return b.sched.now
 }
+
+// Stripes reports whether sessions that are on their own are to share the objects,
+// each of which goes over one: in the mode Aggregate, at a relay that was found to
+// merge.
+func (b *Bond) Stripes() bool { return b.stripes.Load() }
 
 // ErrNoPath says that none of a bond's paths leads to the relay.
 var ErrNoPath = errors.New("no path leads to the relay")

@@ -224,6 +224,7 @@ func (b *Bond) ask(ctx context.Context, first, second *route) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.treatment = t; t == Merges {
+		b.stripes.Store(b.cfg.Mode == Aggregate)
 		close(b.merging)
 	}
 }

@@ -65,7 +65,7 @@ func (b *Bond) roam(ctx context.Context, r *route, sess *transport.Session) erro
 type roamer struct {
 	b    *Bond
 	sess *transport.Session
-	ear  // is run's
+	ear  Ear // is run's
 
 	mu   sync.Mutex      // guards what follows
 	at   *route          // that the session goes by
@@ -88,7 +88,7 @@ func (w *roamer) run(ctx context.Context) error {
 		}
 		now, stats := time.Now(), w.sess.Stats()
 		at, when := w.place()
-		silence, gone := w.silence(stats, now), at.ctx.Err() != nil
+		silence, gone := w.ear.Silence(stats, now), at.ctx.Err() != nil
 		lost.heard(stats)
 		switch {
 		case !w.b.wantsOne():
@@ -173,7 +173,7 @@ func (w *roamer) move(to []*route) bool {
 			continue
 		}
 		w.b.moved(r, w.at)
-		w.at, w.when, w.ear = r, time.Now(), ear{}
+		w.at, w.when, w.ear = r, time.Now(), Ear{}
 		return true
 	}
 	return false
@@ -271,32 +271,4 @@ func (b *Bond) waiting(r *route) (waiting []*transport.Session) {
 		}
 	}
 	return waiting
-}
-
-// ear notices when a connection falls silent.
-type ear struct {
-	begun    bool
-	heard    bool      // something has come since
-	received uint64    // bytes, when something came last
-	sent     uint64    // bytes, then
-	since    time.Time // when enough was sent after that; zero before
-}
-
-// silence returns for how long an answer is overdue, 0 if none is.
-func (e *ear) silence(s transport.ConnStats, now time.Time) time.Duration {
-	if !e.begun || s.BytesReceived != e.received {
-		*e = ear{begun: true, heard: e.begun, received: s.BytesReceived, sent: s.BytesSent}
-		return 0
-	}
-	if e.since.IsZero() {
-		if s.BytesSent-e.sent >= roamBytes {
-			e.since = now
-		}
-		return 0
-	}
-	patience := roamLongest
-	if e.heard {
-		patience = min(max(3*s.RTT+4*s.Deviation+25*time.Millisecond, roamShortest), roamLongest)
-	}
-	return max(0, now.Sub(e.since)-patience)
 }

@@ -464,7 +464,7 @@ func TestEar(t *testing.T) {
 	stats := func(received, sent uint64) transport.ConnStats {
 		return transport.ConnStats{BytesReceived: received, BytesSent: sent, RTT: 40 * ms, Deviation: 5 * ms}
 	}
-	var e ear
+	var e Ear
 	for _, c := range []struct {
 		after          time.Duration
 		received, sent uint64
@@ -478,7 +478,7 @@ func TestEar(t *testing.T) {
 		{10300 * ms, 200, 15000, true},
 		{10350 * ms, 240, 15000, false},
 	} {
-		if got := e.silence(stats(c.received, c.sent), at(c.after)); (got > 0) != c.silent {
+		if got := e.Silence(stats(c.received, c.sent), at(c.after)); (got > 0) != c.silent {
 			t.Errorf("after %v the silence is %v, want one: %v", c.after, got, c.silent)
 		}
 	}
