@@ -109,7 +109,8 @@ type Bond struct {
 	asked     time.Time     // when it was probed
 	merging   chan struct{} // closed when it is known to merge publishers
 
-	migrations int64 // of connections, from path to path
+	singles    map[*connection]*route // that publish on their own, and the path that each goes by
+	migrations int64                  // of connections, from path to path
 
 	past    Stats // of schedulers before this one
 	figures figures
@@ -130,8 +131,8 @@ type route struct {
 	retry  chan struct{}      // holds a token to dial at once
 	err    error              // why the last attempt failed; nil if it did not
 	tried  bool
-	alone  bool               // its session is at a relay that may not like two publishers
-	sess   *transport.Session // that waits there for its turn, or nil
+	alone  *connection        // whose session is at a relay that may not like two publishers; nil if none
+	sess   *transport.Session // of alone, while that waits for its turn
 	want   int                // connections
 	slots  int                // that are kept by a goroutine
 	steer  steer
@@ -149,7 +150,7 @@ func New(c Config) *Bond {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	b := &Bond{cfg: c, log: c.Logger, members: make(map[uint64]*connection), wake: make(chan struct{}), ok: make(chan struct{}), merging: make(chan struct{})}
+	b := &Bond{cfg: c, log: c.Logger, members: make(map[uint64]*connection), singles: make(map[*connection]*route), wake: make(chan struct{}), ok: make(chan struct{}), merging: make(chan struct{})}
 	b.anewLocked()
 	return b
 }

@@ -31,6 +31,7 @@ type connection struct {
 
 	// Guarded by b.mu:
 	open     map[bond.Object]*chunkStream
+	moved    bool // its session has left its path, which has another connection in its place
 	retiring bool // it takes nothing more, and ends when all it sent has arrived
 }
 
@@ -297,28 +298,50 @@ func (c *connection) alone(ctx context.Context) error {
 			return context.Cause(sess.Context())
 		}
 	}
-	used := func() { b.log.Info("path used", "path", r.Name, "remote", sess.Info().RemoteAddr) }
 	if merges(sess) {
-		used()
+		defer b.publishes(c)()
 		return b.cfg.Serve(ctx, sess, false)
 	}
-	b.setAlone(r, true, sess)
-	defer b.setAlone(r, false, nil)
+	b.setAlone(c, sess)
+	defer b.notAlone(c)
 	done, err := b.solo.turn(ctx, r.Cost, sess, b.merging)
-	b.setAlone(r, true, nil)
 	if err != nil {
 		return err
 	}
 	defer done()
-	used()
+	b.setAlone(c, nil)
 	c.patient.Store(true)
-	return b.roam(ctx, r, sess)
+	defer b.publishes(c)()
+	return b.roam(ctx, c)
 }
 
-// setAlone notes whether r has a session at a relay that may not like two
-// publishers, and that session if it waits.
-func (b *Bond) setAlone(r *route, alone bool, waits *transport.Session) {
+// publishes notes that c publishes on its own, and returns what to call when it
+// does no more.
+func (b *Bond) publishes(c *connection) func() {
+	b.log.Info("path used", "path", c.route.Name, "remote", c.sess.Info().RemoteAddr)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	r.alone, r.sess = alone, waits
+	b.singles[c] = c.route
+	return func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		delete(b.singles, c)
+	}
+}
+
+// setAlone notes that c is what its path has at a relay that may not like two
+// publishers, and its session if that waits.
+func (b *Bond) setAlone(c *connection, waits *transport.Session) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	c.route.alone, c.route.sess = c, waits
+}
+
+// notAlone notes that c is that no more.
+func (b *Bond) notAlone(c *connection) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if r := c.route; r.alone == c {
+		r.alone, r.sess = nil, nil
+	}
 }

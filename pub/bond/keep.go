@@ -26,7 +26,7 @@ func (b *Bond) keep(ctx context.Context, r *route, slot int) {
 		err := b.connect(ctx, r, slot)
 		var permanent *Permanent
 		switch {
-		case ctx.Err() != nil:
+		case ctx.Err() != nil, err == errMoved:
 			return
 		case errors.As(err, &permanent):
 			b.fail(permanent)
@@ -50,6 +50,9 @@ func (b *Bond) keep(ctx context.Context, r *route, slot int) {
 		t.Stop()
 	}
 }
+
+// errMoved ends a connection that another has taken the place of.
+var errMoved = errors.New("the session had moved to another path")
 
 // errUnwanted ends a connection that its path has too many of.
 var errUnwanted = errors.New("the path needs fewer connections")
@@ -90,7 +93,13 @@ func (b *Bond) connect(ctx context.Context, r *route, slot int) error {
 	b.reached, r.err, r.tried = true, nil, true
 	b.mu.Unlock()
 	if !joined {
-		return c.alone(ctx)
+		err := c.alone(ctx)
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if permanent := (*Permanent)(nil); c.moved && !errors.As(err, &permanent) {
+			return errMoved
+		}
+		return err
 	}
 	return c.run(ctx)
 }

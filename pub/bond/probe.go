@@ -191,7 +191,7 @@ const probeAgain = time.Minute
 func (b *Bond) askLocked(now time.Time) {
 	var alone []*route
 	for _, r := range b.paths {
-		if r.alone && r.URL == "" {
+		if r.alone != nil && r.URL == "" {
 			alone = append(alone, r)
 		}
 	}

@@ -34,8 +34,10 @@ const (
 
 var errSilent = errors.New("the path has fallen silent, and the connection cannot move to another")
 
-// roam publishes on a session, which goes by r at first, until it or the bond ends.
-func (b *Bond) roam(ctx context.Context, r *route, sess *transport.Session) error {
+// roam publishes on a session, which goes by the path of c at first, until it or
+// the bond ends.
+func (b *Bond) roam(ctx context.Context, c *connection) error {
+	sess := c.sess
 	b.mu.Lock()
 	if b.ctx != nil {
 		ctx = b.ctx // the session may outlive its path
@@ -46,7 +48,7 @@ func (b *Bond) roam(ctx context.Context, r *route, sess *transport.Session) erro
 	defer wg.Wait()
 	defer cancel(nil)
 	defer context.AfterFunc(sess.Context(), func() { cancel(context.Cause(sess.Context())) })()
-	w := &roamer{b: b, sess: sess, at: r, when: time.Now(), ways: make(map[*route]bool)}
+	w := &roamer{b: b, c: c, sess: sess, at: c.route, when: time.Now(), ways: make(map[*route]bool)}
 	wg.Go(func() { w.explore(ctx) })
 	wg.Go(func() {
 		if err := w.run(ctx); err != nil {
@@ -56,7 +58,7 @@ func (b *Bond) roam(ctx context.Context, r *route, sess *transport.Session) erro
 	})
 	err := b.cfg.Serve(ctx, sess, false)
 	if errors.Is(context.Cause(ctx), errSilent) {
-		return errSilent
+		err = errSilent
 	}
 	return err
 }
@@ -64,6 +66,7 @@ func (b *Bond) roam(ctx context.Context, r *route, sess *transport.Session) erro
 // roamer keeps one session on a path that works.
 type roamer struct {
 	b    *Bond
+	c    *connection
 	sess *transport.Session
 	ear  Ear // is run's
 
@@ -172,7 +175,7 @@ func (w *roamer) move(to []*route) bool {
 			w.b.log.Debug("path not changed", "path", r.Name, "err", err)
 			continue
 		}
-		w.b.moved(r, w.at)
+		w.b.moved(w.c, r, w.at)
 		w.at, w.when, w.ear = r, time.Now(), Ear{}
 		return true
 	}
@@ -216,12 +219,22 @@ func (w *roamer) explore(ctx context.Context) {
 	}
 }
 
-// moved notes that a session has moved to a path.
-func (b *Bond) moved(to, from *route) {
-	b.mu.Lock()
-	b.migrations++
-	b.mu.Unlock()
+// moved notes that a session has moved to a path. The one that it was opened on gets
+// another, which waits there and shows whether the path works.
+func (b *Bond) moved(c *connection, to, from *route) {
 	b.log.Info("path changed", "path", to.Name, "before", from.Name)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.migrations++
+	b.singles[c] = to
+	if r := c.route; !c.moved {
+		c.moved = true
+		r.alone, r.sess = nil, nil
+		if b.ctx != nil {
+			r.slots++
+			b.wg.Go(func() { b.keep(r.ctx, r, c.slot) })
+		}
+	}
 }
 
 // wantsOne reports whether the relay is not known to merge publishers.
@@ -243,8 +256,8 @@ func (b *Bond) others(r *route) []*route {
 		}
 	}
 	slices.SortStableFunc(others, func(x, y *route) int {
-		if x.alone != y.alone {
-			if x.alone {
+		if x, y := x.alone != nil, y.alone != nil; x != y {
+			if x {
 				return -1
 			}
 			return 1
@@ -258,7 +271,7 @@ func (b *Bond) others(r *route) []*route {
 func (b *Bond) isAlone(r *route) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return r.alone
+	return r.alone != nil
 }
 
 // waiting returns the sessions that wait on other paths than r.

@@ -2,6 +2,7 @@ package bond
 
 import (
 	"context"
+	"maps"
 	"math"
 	"time"
 
@@ -97,13 +98,14 @@ func (b *Bond) watch(ctx context.Context) {
 // look brings the figures up to date.
 func (b *Bond) look() {
 	b.mu.Lock()
-	members := make([]*connection, 0, len(b.members))
+	members := make(map[*connection]*route, len(b.members)+len(b.singles))
 	for _, c := range b.members {
-		members = append(members, c)
+		members[c] = c.route
 	}
+	maps.Copy(members, b.singles)
 	b.mu.Unlock()
 	stats := make(map[uint64]transport.ConnStats, len(members))
-	for _, c := range members {
+	for c := range members {
 		stats[c.id] = c.sess.Stats()
 	}
 	now := time.Now()
@@ -129,7 +131,7 @@ func (b *Bond) look() {
 }
 
 // take returns what the connections over r did since the last call.
-func (s *sample) take(r *route, members []*connection, stats map[uint64]transport.ConnStats, now time.Time) (PathStatus, seen) {
+func (s *sample) take(r *route, members map[*connection]*route, stats map[uint64]transport.ConnStats, now time.Time) (PathStatus, seen) {
 	p := PathStatus{Name: r.Name, Cost: r.Cost.String()}
 	was := *s
 	*s = sample{at: now, stats: make(map[uint64]transport.ConnStats), busy: make(map[uint64]int64), total: was.total}
@@ -137,8 +139,8 @@ func (s *sample) take(r *route, members []*connection, stats map[uint64]transpor
 	var o seen
 	var bytes int64
 	n := 0
-	for _, c := range members {
-		if c.route != r {
+	for c, at := range members {
+		if at != r {
 			continue
 		}
 		st, old := stats[c.id], was.stats[c.id]
@@ -211,6 +213,11 @@ func (b *Bond) Status() Status {
 		p.Solo, p.Picks = newSolo(score), b.sched.Picks(r.Name)
 		if p.Connections == 0 && r.tried && r.err == nil {
 			p.State = "alone"
+			for _, at := range b.singles {
+				if at == r {
+					p.Connections++
+				}
+			}
 		}
 		if r.err != nil {
 			p.Err = r.err.Error()
