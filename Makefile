@@ -47,7 +47,7 @@ bench: build ## measure all of docs/performance.md: two hours on two quiet cores
 	$(BIN)/moq-bench bars relay $(BENCH) > $(FIGURES)/relay.txt || true
 	$(BIN)/moq-bench plot --out $(FIGURES) --page docs/performance.md $(FIGURES)/session.txt $(FIGURES)/urgent.txt $(FIGURES)/relay.txt
 
-multipath: build ## measure all of docs/multipath.md: as root with real links as well, which takes an hour and a half; BENCH=--quick takes a minute
+multipath: build ## measure all of docs/multipath.md: as root with real links as well, which takes two hours; BENCH=--quick takes a minute
 	$(BIN)/moq-bench bars multipath $(BENCH) > $(FIGURES)/multipath.txt || true
 	$(BIN)/moq-bench plot --out $(FIGURES) --page docs/multipath.md $(FIGURES)/multipath.txt
 

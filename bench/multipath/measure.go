@@ -61,6 +61,10 @@ func (s *Scenario) quick() bool {
 	return s.Links[0].Trace == "" && !s.Long || s.Name == "A-cbr-4-verizon-tmobile" || s.Name == "B-cbr-2-att-verizon"
 }
 
+// own reports whether the scenario is about what the bond does to its relay, so that
+// there is nothing to compare it with.
+func (s *Scenario) own() bool { return s.Attack != nil || s.Settle > 0 }
+
 // Bars plays the scenarios, prints a line for each run, and returns the bars.
 func Bars(ctx context.Context, w io.Writer, c Config) ([]bench.Bar, error) {
 	began := time.Now()
@@ -111,7 +115,7 @@ func (c *Config) measure(ctx context.Context, w io.Writer, list []*judgement, n 
 		}
 		for played, run := len(j.runs[c.Peers[0]]), 0; run < n; run++ {
 			for _, p := range c.Peers {
-				if j.scenario.Attack == nil || p == Bond {
+				if p == Bond || !j.scenario.own() {
 					*to = append(*to, task{j, p, played + run})
 				}
 			}

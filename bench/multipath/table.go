@@ -239,7 +239,7 @@ func others() []*Scenario {
 			}}
 	}
 	lossyFair := fair("16b", "beside-another-on-10-loss-1%", lossy(links(10, 50*ms, 0, 0), 0.01))
-	lossyFair.Long = true
+	lossyFair.Long, lossyFair.Simulated = true, true
 	return []*Scenario{
 		fair("16a", "beside-another-on-10", links(10, 50*ms, 0, 0)), lossyFair,
 		mixed(),
