@@ -23,7 +23,21 @@ type estimate struct {
 	learnt    time.Time // when rate was
 	limited   int64     // until so much is delivered, there are holes in what was sent
 	free      time.Time // when what was given so far has left, if rate is right
+	line      line
 }
+
+// line is how far what stands in line on the way has come. Where a chunk would have
+// arrived before the one ahead of it if that had not been in its way, the time
+// between the two is what it took to carry it.
+type line struct {
+	least    time.Duration // that a chunk has taken until its acknowledgement
+	at       time.Time     // of the last acknowledgement
+	received time.Duration // by the relay's clock: of the last chunk it told of
+}
+
+// lineTime is how long chunks in line teach until what was known before counts by
+// 1/e.
+const lineTime = 100 * time.Millisecond
 
 // mark is taken when a chunk is sent, and tells what was true then.
 type mark struct {
@@ -57,11 +71,16 @@ func (e *estimate) sent(n int64, now time.Time) mark {
 	return m
 }
 
-// acked takes in that a chunk of n bytes has arrived.
-func (e *estimate) acked(n int64, m mark, now time.Time) {
+// arrived counts a chunk of n bytes that has.
+func (e *estimate) arrived(n int64, now time.Time) {
 	e.inFlight -= n
 	e.delivered += n
 	e.at = now
+}
+
+// acked takes in that a chunk of n bytes has arrived.
+func (e *estimate) acked(n int64, m mark, now time.Time) {
+	e.arrived(n, now)
 	took := now.Sub(m.at)
 	if took <= 0 {
 		return
@@ -80,6 +99,23 @@ func (e *estimate) acked(n int64, m mark, now time.Time) {
 		e.rate += (sample - e.rate) * w
 	}
 	e.learnt = now
+}
+
+// passed takes in that n bytes have arrived since the last acknowledgement, the
+// newest of which were sent at sent and received at the relay's time received.
+func (e *estimate) passed(n int64, sent time.Time, received time.Duration, now time.Time) {
+	l := &e.line
+	took := received - l.received
+	if !l.at.IsZero() && took > 0 && !l.at.Before(sent.Add(l.least)) {
+		rate := e.bytesPerSecond(now)
+		share := min(1, float64(took)/float64(lineTime))
+		e.rate = rate + (float64(n)/took.Seconds()-rate)*share
+		e.learnt = now
+	}
+	if d := now.Sub(sent); l.least == 0 || d < l.least {
+		l.least = d
+	}
+	l.at, l.received = now, received
 }
 
 // queueAhead is how long a chunk may wait behind others on its way. What is given

@@ -67,8 +67,36 @@ func TestAbandon(t *testing.T) {
 	if s.Abandon(0, second) {
 		t.Error("a probe was taken back")
 	}
-	s.Acked(0, []bond.Range{{First: 1, Last: 1}}, now)
+	s.Acked(0, []bond.Range{{First: 1, Last: 1}}, 0, now)
 	if s.State(0) != Wary {
 		t.Errorf("the path is %v after its probe has arrived, want wary", s.State(0))
+	}
+}
+
+// TestRateOfALine sends more at once than a path carries in a moment, though far
+// less than its window: what stands in line tells the rate, whatever the window
+// says, and what comes after a pause does not.
+func TestRateOfALine(t *testing.T) {
+	const rate, delay = 250_000, 60 * ms
+	e := estimate{figures: Figures{RTT: 2 * delay, MinRTT: 2 * delay, Window: 200_000}}
+	if got := e.bytesPerSecond(epoch); got < 1_000_000 {
+		t.Fatalf("%.0f bytes/s by the window, want more than a million", got)
+	}
+	for round := range 4 {
+		now := epoch.Add(time.Duration(round) * 1500 * ms)
+		for i := range 32 {
+			arrived := now.Add(delay + time.Duration(i+1)*4*ms) // 1000 bytes
+			e.passed(1000, now, arrived.Sub(epoch)+time.Hour, arrived.Add(delay))
+		}
+		was := e.rate
+		now = now.Add(time.Second)
+		arrived := now.Add(delay + 4*ms)
+		e.passed(1000, now, arrived.Sub(epoch)+time.Hour, arrived.Add(delay))
+		if e.rate != was {
+			t.Errorf("%.0f bytes/s after one chunk alone, %.0f before", e.rate, was)
+		}
+	}
+	if got := e.rate; got < rate || got > 1.1*rate {
+		t.Errorf("%.0f bytes/s after some that stood in line, want %d", got, rate)
 	}
 }

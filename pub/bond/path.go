@@ -47,6 +47,7 @@ type member struct {
 	id   uint64
 	path *path
 	estimate
+	margin  margin    // of acknowledgements
 	next    uint64    // sequence of the next chunk
 	flights []*flight // by sequence
 	heard   time.Time // of the newest acknowledgement
@@ -61,7 +62,9 @@ type flight struct {
 	span     span
 	mark     mark
 	sent     time.Time
-	due      time.Time // when its acknowledgement is late
+	expected time.Time // when its acknowledgement should be here
+	due      time.Time // when that is late
+	silent   bool      // its path was suspect, so it tells for how long that was so and no more
 	copied   bool      // it was given to another path since
 	probe    bool      // it was sent to see whether the path works
 }
@@ -72,8 +75,6 @@ const (
 	minStall  = 60 * time.Millisecond  // a path is never suspected sooner
 	probeGap  = 200 * time.Millisecond // between probes of a path that is not used
 	maxProbes = 4                      // on their way over one connection
-	minLate   = 20 * time.Millisecond  // a chunk is never late by less
-	settled   = 4                      // deviations that are nothing unusual
 	firstTime = 250 * time.Millisecond // what an unknown path may take
 )
 
@@ -118,7 +119,7 @@ func (m *member) stalled(now time.Time, longest time.Duration) bool {
 // long enough to doubt its path. What it has on its way counts as late.
 func (m *member) hushed(now time.Time) bool {
 	f := &m.figures
-	return f.RTT > 0 && m.silence(now) > f.RTT+ackDelay+max(minLate/2, 2*f.Deviation)
+	return f.RTT > 0 && m.silence(now) > f.RTT+ackDelay+max(10*time.Millisecond, 2*f.Deviation)
 }
 
 // limitBurst is how far a path may be ahead of its limit.

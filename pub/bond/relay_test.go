@@ -30,6 +30,7 @@ type testRelay struct {
 	l      *transport.Listener
 	wg     sync.WaitGroup
 	cancel context.CancelFunc
+	began  time.Time
 
 	// What a test may change before there is a connection.
 	answer  func(*bond.Join) bond.Message // in place of the right one, if it returns one
@@ -66,7 +67,7 @@ type arrived struct {
 }
 
 func newTestRelay(t *testing.T, net *netsim.Network) *testRelay {
-	r := &testRelay{t: t, net: net, members: make(map[uint64]*relayMember), objects: make(map[bond.Object]*arrived), gone: make(map[bond.Object]bool)}
+	r := &testRelay{t: t, net: net, began: time.Now(), members: make(map[uint64]*relayMember), objects: make(map[bond.Object]*arrived), gone: make(map[bond.Object]bool)}
 	r.server, r.client = transporttest.TLS(t)
 	r.name = "tributary/test"
 	r.start()
@@ -219,7 +220,7 @@ func (r *testRelay) take(sess *transport.Session, h *bond.Header, c bond.Chunk) 
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if m := r.memberOf(sess); m != nil {
-		m.tracker.Got(c.Sequence, 0)
+		m.tracker.Got(c.Sequence, time.Since(r.began))
 	}
 	r.bytes += int64(len(c.Bytes))
 	if h.Gone {
@@ -243,10 +244,10 @@ func (r *testRelay) take(sess *transport.Session, h *bond.Header, c bond.Chunk) 
 	}
 }
 
-// acknowledge tells every 5 ms what has come, on the bond stream of the member it
+// acknowledge tells every 2 ms what has come, on the bond stream of the member it
 // came by and that of the fastest.
 func (r *testRelay) acknowledge(ctx context.Context) {
-	tick := time.NewTicker(5 * time.Millisecond)
+	tick := time.NewTicker(ackDelay)
 	defer tick.Stop()
 	type out struct {
 		st transport.SendStream

@@ -128,7 +128,7 @@ func (s *Scheduler) AddMember(id uint64, name string, cost bond.Cost, now time.T
 		s.paths = append(s.paths, &path{name: name, cost: cost, since: now})
 	}
 	p := s.paths[i]
-	m := &member{id: id, path: p}
+	m := &member{id: id, path: p, margin: newMargin()}
 	p.members = append(p.members, m)
 	s.members[id] = m
 }
@@ -358,14 +358,14 @@ func (s *Scheduler) give(m *member, u *unit, sp span, again *int64, now time.Tim
 	fresh := u.given(sp, m.path)
 	s.stats.Unique += fresh
 	*again += sp.size() - fresh
-	expected := m.eta(sp.size(), now) + m.figures.MinRTT/2 + ackDelay
-	if m.figures.RTT == 0 {
-		expected += firstTime
-	}
+	expected := now.Add(m.eta(sp.size(), now) + m.figures.MinRTT/2 + ackDelay)
 	f := &flight{
 		sequence: m.next, path: m.path, unit: u, span: sp, sent: now,
-		due:  now.Add(expected + max(minLate, settled*m.figures.Deviation)),
+		silent: m.path.state == Suspect, expected: expected, due: expected.Add(m.margin.allowed()),
 		mark: m.estimate.sent(sp.size(), now),
+	}
+	if m.figures.RTT == 0 {
+		f.due = f.due.Add(firstTime)
 	}
 	m.next++
 	m.flights = append(m.flights, f)
@@ -438,20 +438,29 @@ func (s *Scheduler) probe(m *member, now time.Time) (Assignment, bool) {
 	return Assignment{}, false
 }
 
-// Acked takes in that chunks of connection id have arrived.
-func (s *Scheduler) Acked(id uint64, ranges []bond.Range, now time.Time) {
+// Acked takes in that chunks of connection id have arrived, the newest at received
+// by the clock of the relay.
+func (s *Scheduler) Acked(id uint64, ranges []bond.Range, received time.Duration, now time.Time) {
 	m := s.members[id]
 	if m == nil || len(ranges) == 0 {
 		return
 	}
 	s.clock = now
 	heard := false
+	var arrived int64
+	var newest time.Time
 	m.flights = slices.DeleteFunc(m.flights, func(f *flight) bool {
 		if !slices.ContainsFunc(ranges, func(r bond.Range) bool { return r.First <= f.sequence && f.sequence <= r.Last }) {
 			return false
 		}
 		heard = true
-		m.acked(f.span.size(), f.mark, now)
+		if f.silent {
+			m.arrived(f.span.size(), now)
+		} else {
+			m.acked(f.span.size(), f.mark, now)
+			m.margin.learn(now.Sub(f.expected))
+			arrived, newest = arrived+f.span.size(), f.sent
+		}
 		f.unit.arrived.add(f.span)
 		f.unit.unsent.remove(f.span)
 		if f.unit.whole() {
@@ -459,6 +468,9 @@ func (s *Scheduler) Acked(id uint64, ranges []bond.Range, now time.Time) {
 		}
 		return true
 	})
+	if arrived > 0 {
+		m.passed(arrived, newest, received, now)
+	}
 	if last := ranges[0].Last; last >= m.told { // of something that is finished
 		m.told, heard = last+1, true
 	}

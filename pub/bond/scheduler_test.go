@@ -246,6 +246,6 @@ func BenchmarkPick(b *testing.B) {
 		if a, ok := s.Pick(id, now); ok {
 			seq[id] = a.Sequence
 		}
-		s.Acked(id, []bond.Range{{First: 0, Last: seq[id]}}, now)
+		s.Acked(id, []bond.Range{{First: 0, Last: seq[id]}}, now.Sub(epoch), now)
 	}
 }

@@ -20,7 +20,7 @@ func steady(t *testing.T) *Scheduler {
 	if !ok {
 		t.Fatal("nothing is sent over a path that is all there is")
 	}
-	s.Acked(0, []bond.Range{{First: a.Sequence, Last: a.Sequence}}, epoch.Add(40*ms))
+	s.Acked(0, []bond.Range{{First: a.Sequence, Last: a.Sequence}}, 0, epoch.Add(40*ms))
 	return s
 }
 
@@ -45,7 +45,7 @@ func sends(s *Scheduler, now time.Time) (order []bond.Object) {
 		if !slices.Contains(order, a.Object) {
 			order = append(order, a.Object)
 		}
-		s.Acked(0, []bond.Range{{First: a.Sequence, Last: a.Sequence}}, now)
+		s.Acked(0, []bond.Range{{First: a.Sequence, Last: a.Sequence}}, 0, now)
 	}
 }
 

@@ -170,6 +170,7 @@ func (m *sim) arrive(l *simLink, id uint64, a Assignment, size int64, sent time.
 	if whole && u.at.IsZero() {
 		u.at = m.now
 	}
+	received := m.now.Sub(epoch)
 	m.after(ackDelay/2+l.owd, func() {
 		if l.id != id {
 			return
@@ -177,7 +178,7 @@ func (m *sim) arrive(l *simLink, id uint64, a Assignment, size int64, sent time.
 		l.way -= size
 		l.rtt += (m.now.Sub(sent) - l.rtt) / 8
 		m.observe(l)
-		m.s.Acked(id, []bond.Range{{First: a.Sequence, Last: a.Sequence}}, m.now)
+		m.s.Acked(id, []bond.Range{{First: a.Sequence, Last: a.Sequence}}, received, m.now)
 	})
 	if whole {
 		fastest := slices.MinFunc(m.links, func(a, b *simLink) int { return int(a.owd - b.owd) })

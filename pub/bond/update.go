@@ -51,6 +51,11 @@ func (s *Scheduler) longestStall() time.Duration { return time.Second }
 
 // suspected frees what only p was to carry.
 func (s *Scheduler) suspected(p *path) {
+	for _, m := range p.members {
+		for _, f := range m.flights {
+			f.silent = true
+		}
+	}
 	s.withdraw(p)
 	if s.active == p {
 		s.active = nil
@@ -132,13 +137,26 @@ func (m *member) forget(s *Scheduler, now time.Time) {
 	}
 }
 
-// Next returns when to ask again if nothing happens until then.
+// Next returns when to ask again if nothing happens until then: after a while, or
+// as soon as something on its way is late.
 func (s *Scheduler) Next(now time.Time) time.Time {
 	if len(s.queue) == 0 {
 		return now.Add(probeGap)
 	}
-	return now.Add(5 * time.Millisecond)
+	next := now.Add(askAgain)
+	for _, m := range s.members {
+		for _, f := range m.flights {
+			if !f.copied && f.due.After(now) && f.due.Before(next) {
+				next = f.due
+			}
+		}
+	}
+	return next
 }
+
+// askAgain is after how long a connection asks again that got nothing, though
+// something is to be sent.
+const askAgain = 5 * time.Millisecond
 
 // Capacity returns what the paths in use can carry together, bytes/s.
 func (s *Scheduler) Capacity(now time.Time) (sum float64) {

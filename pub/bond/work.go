@@ -180,7 +180,7 @@ func (b *Bond) acked(a *bond.Ack) error {
 		if last := a.Ranges[0].Last; last >= b.sched.Sent(a.Member) {
 			return violation("BOND_ACK tells of chunk %d of connection %d, which was not sent", last, a.Member)
 		}
-		b.sched.Acked(a.Member, a.Ranges, now)
+		b.sched.Acked(a.Member, a.Ranges, a.Received, now)
 	}
 	for _, id := range a.Done {
 		if o := b.objects[id]; o != nil && o.begun {
