@@ -55,7 +55,7 @@ const startRate = 500_000 / 8
 const relearn = 0.25
 
 // ackDelay is how long a relay may collect chunks before it acknowledges them.
-const ackDelay = 5 * time.Millisecond
+const ackDelay = 2 * time.Millisecond
 
 func (e *estimate) sent(n int64, now time.Time) mark {
 	if e.inFlight == 0 {

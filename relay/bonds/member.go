@@ -19,7 +19,7 @@ const (
 	// ackChunks and ackDelay are after how many chunks, or how long after the first,
 	// an acknowledgement goes out.
 	ackChunks = 8
-	ackDelay  = 5 * time.Millisecond
+	ackDelay  = 2 * time.Millisecond
 	// unknownWait is how long a chunk stream may wait for its session to be a member
 	// and for its track, which may be told by another connection.
 	unknownWait = 2 * time.Second
