@@ -21,7 +21,7 @@ type copies struct {
 
 // maxFirsts is how many objects are remembered. A copy that is further behind
 // counts as the first.
-const maxFirsts = 1024
+const maxFirsts = 128
 
 // late returns how long before now an object was there first: 0 if it was not.
 func (c *copies) late(l moqt.Location, now time.Time) time.Duration {

@@ -24,7 +24,7 @@ const (
 	// meterTime is how far back frequency and gap look.
 	meterTime = 2 * time.Second
 	// maxMetered bounds how many arrivals are remembered for that.
-	maxMetered = 1024
+	maxMetered = 512
 	// lateWeight is how much of the mean lateness one object is.
 	lateWeight = 16
 )
