@@ -184,6 +184,13 @@ func (s *Scheduler) leaves(u *unit, p *path, ahead int64, now time.Time) bool {
 	return u.Deadline.IsZero() || age <= time.Duration(spill*float64(u.limit()))
 }
 
+// overdue reports whether p is the home of u and should have brought it by now.
+// Others may then send it again, as often as that happens: they have nothing else to
+// carry.
+func (u *unit) overdue(p *path, now time.Time) bool {
+	return u.home == p && !u.Deadline.IsZero() && now.Sub(u.Made) > time.Duration(spill*float64(u.limit()))
+}
+
 // helped notes that p carries something of u.
 func (u *unit) helped(p *path) {
 	if h := u.home; h != nil && h != p && h.state == Live {

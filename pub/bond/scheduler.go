@@ -279,6 +279,9 @@ func (s *Scheduler) Pick(id uint64, now time.Time) (Assignment, bool) {
 	}
 	if f := s.late(m, now); f != nil {
 		f.copied = true
+		if f.unit.overdue(f.path, now) {
+			f.unit.helped(m.path)
+		}
 		return s.give(m, f.unit, f.span, &s.stats.Reinjected, now), true
 	}
 	if s.now == BestFPS && s.best != m.path {
@@ -393,7 +396,7 @@ func (s *Scheduler) late(m *member, now time.Time) *flight {
 				if f.copied || s.byName[f.unit.Object] != f.unit || s.carried(f.unit) || len(f.unit.arrived.missing(f.span)) == 0 {
 					continue
 				}
-				if !free(p, m) && (now.Before(f.due) && !hushed || s.budget < float64(f.span.size())) {
+				if !free(p, m) && !f.unit.overdue(p, now) && (now.Before(f.due) && !hushed || s.budget < float64(f.span.size())) {
 					continue
 				}
 				if best == nil || sooner(f.unit, best.unit) {
@@ -402,7 +405,7 @@ func (s *Scheduler) late(m *member, now time.Time) *flight {
 			}
 		}
 	}
-	if best != nil && !free(best.path, m) {
+	if best != nil && !free(best.path, m) && !best.unit.overdue(best.path, now) {
 		s.budget -= float64(best.span.size())
 	}
 	return best
