@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/tributary-live/tributary/pub/bond"
 	"github.com/tributary-live/tributary/transport"
@@ -17,6 +18,7 @@ type bonded struct {
 	bond    *bond.Bond
 	load    Load
 	cancel  context.CancelFunc
+	advised atomic.Int64 // bits/s
 	done    chan error
 	started bool
 
@@ -32,7 +34,8 @@ type bonded struct {
 
 func newBonded(s *Scenario, url string) *bonded {
 	b := &bonded{load: s.Load, done: make(chan error, 1), sessions: make(map[*transport.Session]struct{}), forward: make(chan struct{}), offered: make(chan struct{})}
-	c := bond.Config{URL: url, Mode: s.Mode, Deadline: s.Deadline, Dialer: &transport.Dialer{TLSConfig: trusting()}, Serve: b.serve}
+	c := bond.Config{URL: url, Mode: s.Mode, Deadline: s.Deadline, Dialer: &transport.Dialer{TLSConfig: trusting()}, Serve: b.serve,
+		Report: func(s bond.Status) { b.advised.Store(s.Encoder) }}
 	if s.Load.Bitrate == 0 {
 		c.Deadline = s.Length // what is made as fast as it goes is not too late at any time
 	}
@@ -156,7 +159,7 @@ func (b *bonded) send(u *unit) {
 	}
 }
 
-func (b *bonded) advice() int64 { return b.bond.Status().Encoder }
+func (b *bonded) advice() int64 { return b.advised.Load() }
 
 func (b *bonded) copied() (first, again int64) {
 	s := b.bond.Status().Stats

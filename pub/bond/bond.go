@@ -42,9 +42,9 @@ type Config struct {
 	// Deadline is how old an object may become before nobody wants it. If zero, it
 	// is 2 s.
 	Deadline time.Duration
-	// Report is called every second with how the bond fares, on a goroutine of the
-	// bond, which waits for it. An encoder can be told what to make by it. If nil,
-	// [Bond.Status] tells when asked.
+	// Report is called every second with how the bond fares, and at once when the
+	// encoder makes too much, on a goroutine of the bond, which waits for it. An
+	// encoder can be told what to make by it. If nil, [Bond.Status] tells when asked.
 	Report func(Status)
 	// Logger gets what the bond has to say. If nil, nothing is logged.
 	Logger *slog.Logger

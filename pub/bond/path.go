@@ -122,6 +122,15 @@ func (m *member) hushed(now time.Time) bool {
 	return f.RTT > 0 && m.silence(now) > f.RTT+ackDelay+max(10*time.Millisecond, 2*f.Deviation)
 }
 
+// overdue is for how long m should have been heard of. What has been silent for so
+// long will be for as long again, more likely than not.
+func (m *member) overdue(now time.Time) time.Duration {
+	if len(m.flights) == 0 {
+		return 0
+	}
+	return max(0, min(now.Sub(m.flights[0].due), m.silence(now)))
+}
+
 // limitBurst is how far a path may be ahead of its limit.
 const limitBurst = 100 * time.Millisecond
 
@@ -176,7 +185,7 @@ func (p *path) outlook(now time.Time) (first time.Duration, rate float64) {
 	for _, m := range p.members {
 		r := m.bytesPerSecond(now)
 		rate += r
-		waiting += r * m.backlog(now).Seconds()
+		waiting += r * (m.backlog(now) + m.overdue(now)).Seconds()
 		owd = min(owd, m.figures.MinRTT/2)
 	}
 	if rate == 0 {

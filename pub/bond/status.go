@@ -68,7 +68,7 @@ type sample struct {
 // figures are the rates of the last second, by path.
 type figures struct {
 	paths   map[string]PathStatus
-	encoder int64
+	encoder encoder
 }
 
 func (s *Stats) add(o Stats) {
@@ -78,21 +78,46 @@ func (s *Stats) add(o Stats) {
 	s.Shed += o.Shed
 }
 
-// watch looks at the paths every second.
+// watch looks at the paths every second, and more often at what they leave to the
+// encoder.
 func (b *Bond) watch(ctx context.Context) {
-	tick := time.NewTicker(time.Second)
+	tick := time.NewTicker(adviseEvery)
 	defer tick.Stop()
-	for {
+	for n := adviseEvery; ; n += adviseEvery {
 		select {
 		case <-tick.C:
-			b.look()
-			if b.cfg.Report != nil {
-				b.cfg.Report(b.Status())
+			second := n%time.Second == 0
+			if second {
+				b.look()
+			}
+			if (b.advise() || second) && b.cfg.Report != nil {
+				s := b.Status()
+				b.heard(s.Encoder)
+				b.cfg.Report(s)
 			}
 		case <-ctx.Done():
 			return
 		}
 	}
+}
+
+// advise brings up to date what the encoder is told, and reports whether it should
+// hear of it at once.
+func (b *Bond) advise() (urgent bool) {
+	now := time.Now()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	capacity, waiting := b.sched.Room(now)
+	e := &b.figures.encoder
+	e.advise(8*capacity, 8*waiting, 8*b.sched.meter.rate(now))
+	return e.urgent()
+}
+
+// heard notes what the encoder is told.
+func (b *Bond) heard(bits int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.figures.encoder.told = bits
 }
 
 // look brings the figures up to date.
@@ -127,7 +152,6 @@ func (b *Bond) look() {
 	}
 	b.figures.paths = paths
 	b.askLocked(now)
-	b.figures.recommend(8*b.sched.Capacity(now), 8*b.sched.meter.rate(now))
 }
 
 // take returns what the connections over r did since the last call.
@@ -168,28 +192,6 @@ func (s *sample) take(r *route, members map[*connection]*route, stats map[uint64
 	return p, o
 }
 
-// An encoder should make this share of what the paths can carry, which the
-// recommendation follows at once when it falls and slowly when it rises. What a
-// path could carry is a guess until it has been tried, so an encoder is led there
-// in steps.
-const (
-	encoderShare = 0.75
-	encoderRise  = 0.25 // of the difference, each second
-	encoderStep  = 1.5  // times what is made now, at most
-)
-
-// recommend follows the capacity, where demand is what is made now; both in
-// bits/s, and 0 where there is none.
-func (f *figures) recommend(capacity, demand float64) {
-	want := int64(min(encoderShare*capacity, encoderStep*demand))
-	switch {
-	case want == 0 || f.encoder == 0 || want < f.encoder:
-		f.encoder = want
-	default:
-		f.encoder += int64(encoderRise * float64(want-f.encoder))
-	}
-}
-
 // Status tells how the bond fares.
 func (b *Bond) Status() Status {
 	now := time.Now()
@@ -197,7 +199,7 @@ func (b *Bond) Status() Status {
 	defer b.mu.Unlock()
 	s := Status{
 		Mode: b.sched.now.String(), Demand: int64(8 * b.sched.meter.rate(now)), Capacity: int64(8 * b.sched.Capacity(now)),
-		Encoder: b.figures.encoder, Stats: b.past, Migrations: b.migrations, Paths: []PathStatus{},
+		Encoder: b.figures.encoder.bits, Stats: b.past, Migrations: b.migrations, Paths: []PathStatus{},
 	}
 	s.Stats.add(b.sched.Stats())
 	for _, r := range b.paths {

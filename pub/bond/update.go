@@ -169,6 +169,27 @@ func (s *Scheduler) Capacity(now time.Time) (sum float64) {
 	return sum
 }
 
+// Room returns what the paths in use are believed to carry together, bytes/s, and how
+// many bytes wait to be sent, or wait on them.
+func (s *Scheduler) Room(now time.Time) (rate, waiting float64) {
+	for _, p := range s.usable() {
+		var sum float64
+		for _, m := range p.members {
+			r := m.bytesPerSecond(now)
+			sum += r
+			waiting += r * m.backlog(now).Seconds()
+		}
+		if p.limit > 0 {
+			sum = min(sum, p.limit)
+		}
+		rate += sum
+	}
+	for _, u := range s.queue {
+		waiting += float64(u.unsent.size())
+	}
+	return rate, waiting
+}
+
 // meter measures how much there is to send.
 type meter struct {
 	bytes float64 // weighed by age
