@@ -95,3 +95,21 @@ func TestLoadHasItsBitrate(t *testing.T) {
 		}
 	})
 }
+
+func TestLoadFollowsAdvice(t *testing.T) {
+	for _, c := range []struct {
+		load   Load
+		advice int64
+		want   float64 // Mbit/s
+	}{
+		{Load{Bitrate: 1, Adaptive: true}, 0, 1},
+		{Load{Bitrate: 1, Adaptive: true}, 5_000_000, 5},
+		{Load{Bitrate: 1, Adaptive: true}, 100_000, leastBitrate},
+		{Load{Bitrate: 4}, 100_000, 4},
+	} {
+		group := c.load.picture(c.advice) * (gop - 1 + keySize)
+		if got := group * 8 / 1e6 * fps / gop; math.Abs(got-c.want) > 0.001 {
+			t.Errorf("%+v makes %.3f Mbit/s when advised %d, want %v", c.load, got, c.advice, c.want)
+		}
+	}
+}

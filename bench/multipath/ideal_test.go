@@ -1,8 +1,11 @@
 package multipath
 
 import (
+	"fmt"
 	"math"
 	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 )
@@ -41,5 +44,33 @@ func TestIdeal(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestDeliverable has a link that carries 12 Mbit/s for a second and nothing for the
+// next 400 ms, again and again: what comes in 1.4 s has to go in one.
+func TestDeliverable(t *testing.T) {
+	folder := t.TempDir()
+	var lines strings.Builder
+	for ms := range 1000 {
+		fmt.Fprintln(&lines, ms)
+	}
+	fmt.Fprintln(&lines, 1400)
+	if err := os.WriteFile(filepath.Join(folder, "gaps.up"), []byte(lines.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := &Scenario{Links: []Link{{Trace: "gaps.up", RTT: 40 * ms}}, Length: 60 * time.Second}
+	mbit, err := s.deliverable(Traces(folder), judged)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if most := 12. / 1.4; mbit < most/2 || mbit > most {
+		t.Errorf("%.2f Mbit/s can be delivered of %.2f, want at least half", mbit, most)
+	}
+	for share, want := range map[float64]bool{0.95: true, 1.1: false} {
+		all, _ := s.ways(Traces(folder))
+		if late := ideal(all, share*mbit, s.Length, judged); late <= lateAllowed != want {
+			t.Errorf("%.2f %% are late at %.2f of that", late, share)
+		}
 	}
 }
