@@ -40,6 +40,7 @@ type strictWriter struct {
 	any   bool
 	at    uint64
 	left  int64
+	some  bool // of the object at hand has come
 	over  bool
 }
 
@@ -51,19 +52,19 @@ func (w *strictWriter) check(ok bool, what string) {
 }
 
 func (w *strictWriter) Begin(h *Header) error {
-	w.check(h.place() == w.place && w.left == 0 && (!w.any || h.Object.Object > w.at), "an object begins out of order")
-	w.any, w.at, w.left = true, h.Object.Object, h.Size
+	w.check(h.place() == w.place && (w.left == 0 || !w.some) && (!w.any || h.Object.Object > w.at), "an object begins out of order")
+	w.any, w.at, w.left, w.some = true, h.Object.Object, h.Size, false
 	return nil
 }
 
 func (w *strictWriter) Extend(b []byte) error {
 	w.check(len(b) > 0 && int64(len(b)) <= w.left, "bytes beyond the end")
-	w.left -= int64(len(b))
+	w.left, w.some = w.left-int64(len(b)), true
 	return nil
 }
 
 func (w *strictWriter) Skip(h *Header) {
-	w.check(w.left == 0 || h.Object.Object == w.at, "another object is skipped")
+	w.check(w.left == 0 || !w.some || h.Object.Object == w.at, "another object is skipped")
 	w.any, w.at, w.left = true, h.Object.Object, 0
 }
 
