@@ -53,7 +53,7 @@ func TestBondStripes(t *testing.T) {
 		if s := r.State().Bonds[0]; s.Members[0].Alone+s.Members[1].Alone != 1 {
 			t.Errorf("%d and %d objects came by one member alone, want the first, of one chunk", s.Members[0].Alone, s.Members[1].Alone)
 		}
-		time.Sleep(10 * time.Millisecond) // acknowledgements
+		time.Sleep(20 * time.Millisecond) // acknowledgements
 		for i := range m {
 			sent := m[i].Sent()
 			if got, done := m[i].acknowledged(uint64(i)); got != sent {
@@ -396,6 +396,46 @@ func TestBondAcknowledges(t *testing.T) {
 		last := m[0].acks[len(m[0].acks)-1]
 		if since := last.Received - m[0].acks[0].Received; since != 2*time.Millisecond {
 			t.Errorf("the last chunk was received %v after the first, by the relay's clock", since)
+		}
+	})
+}
+
+// TestBondSpacesAcknowledgements has chunks come one after another for a second:
+// the first few are acknowledged after 2 ms each, and then those of 10 ms together.
+// After a pause it is as in the beginning.
+func TestBondSpacesAcknowledgements(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRelay(t, relay.Config{})
+		m, _ := newBond(t, r, moqt.Draft18, 1)
+		watch(t, r)
+		synctest.Wait()
+		acks := func() int {
+			m[0].mu.Lock()
+			defer m[0].mu.Unlock()
+			return len(m[0].acks)
+		}
+		payload := random(1, 0, 1<<20)
+		send := func(d time.Duration) int {
+			before := acks()
+			for range d / (5 * time.Millisecond) {
+				at := int(m[0].Sent()) * 1024
+				m[0].send(piece(1, 0, payload), payload, cut(at, at+1024)...).Close()
+				time.Sleep(5 * time.Millisecond)
+			}
+			synctest.Wait()
+			return acks() - before
+		}
+		for _, step := range []struct {
+			lasts, least, most int
+		}{{100, 19, 20}, {900, 90, 102}, {-1000, 0, 0}, {100, 19, 20}} {
+			d := time.Duration(step.lasts) * time.Millisecond
+			if d < 0 {
+				time.Sleep(-d)
+				continue
+			}
+			if n := send(d); n < step.least || n > step.most {
+				t.Errorf("%d acknowledgements in %v, want %d to %d", n, d, step.least, step.most)
+			}
 		}
 	})
 }

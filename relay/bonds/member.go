@@ -20,6 +20,11 @@ const (
 	// an acknowledgement goes out.
 	ackChunks = 8
 	ackDelay  = 2 * time.Millisecond
+	// ackGap is how far apart they are in the long run; ackBurst is how far ahead of
+	// that they may be. The peer has to acknowledge them in turn, by packets that are
+	// lost to what it sends where it sends all that fits.
+	ackGap   = 10 * time.Millisecond
+	ackBurst = 100 * time.Millisecond
 	// unknownWait is how long a chunk stream may wait for its session to be a member
 	// and for its track, which may be told by another connection.
 	unknownWait = 2 * time.Second
@@ -47,6 +52,8 @@ type member struct {
 	got   bond.Tracker
 	timer *time.Timer // sends an acknowledgement
 	left  bool
+	// spaced is when the next one would go out if they were ackGap apart.
+	spaced time.Time
 
 	observed time.Time // when the round trip was last counted; guarded by Bond.mu
 }
@@ -171,10 +178,15 @@ func (m *member) acknowledge(sequence uint64, now time.Time) {
 		m.tellLocked(now)
 	case n > 1 || m.left:
 	case m.timer == nil:
-		m.timer = time.AfterFunc(ackDelay, m.tell)
+		m.timer = time.AfterFunc(m.waitLocked(now), m.tell)
 	default:
-		m.timer.Reset(ackDelay)
+		m.timer.Reset(m.waitLocked(now))
 	}
+}
+
+// waitLocked returns how long after the first chunk an acknowledgement goes out.
+func (m *member) waitLocked(now time.Time) time.Duration {
+	return max(ackDelay, m.spaced.Add(-ackBurst).Sub(now))
 }
 
 func (m *member) tell() {
@@ -188,6 +200,12 @@ func (m *member) tell() {
 func (m *member) tellLocked(now time.Time) {
 	if m.left || m.got.Unsent() == 0 {
 		return
+	}
+	if m.spaced.Before(now) {
+		m.spaced = now
+	}
+	if m.spaced = m.spaced.Add(ackGap); m.spaced.Sub(now) > ackBurst+ackGap {
+		m.spaced = now.Add(ackBurst + ackGap)
 	}
 	ack := m.got.Ack()
 	ack.Member, ack.Held, ack.Done = m.number, m.b.asm.Held(), m.b.asm.TakeDone()
