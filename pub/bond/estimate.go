@@ -119,8 +119,9 @@ func (e *estimate) passed(n int64, sent time.Time, received time.Duration, now t
 }
 
 // queueAhead is how long a chunk may wait behind others on its way. What is given
-// to a path is lost to all others; where a path becomes slower, less is late.
-const queueAhead = 100 * time.Millisecond
+// to a path is lost to all others; where a path becomes slower, less is late. Queues
+// of 100 ms are common, and are not to overflow.
+const queueAhead = 90 * time.Millisecond
 
 // room returns how many bytes may be on the way.
 func (e *estimate) room(now time.Time) int64 {

@@ -63,7 +63,7 @@ func TestCut(t *testing.T) {
 	for _, c := range []struct {
 		mode Mode
 		gap  time.Duration
-	}{{Aggregate, 100 * ms}, {Hybrid, 100 * ms}, {Redundant, 50 * ms}, {Standby, 150 * ms}, {BestFPS, 150 * ms}} {
+	}{{Aggregate, 70 * ms}, {Hybrid, 100 * ms}, {Redundant, 50 * ms}, {Standby, 150 * ms}, {BestFPS, 150 * ms}} {
 		run := func(cut bool) report {
 			m := newSim(t, c.mode, mbit(10, 50*ms), mbit(10, 50*ms))
 			m.video(4e6, 30*time.Second)
