@@ -142,9 +142,12 @@ func (w *ways) open(ctx context.Context, key any, listen func(context.Context) (
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.over {
+	if have = w.known[key]; have != nil || w.over {
 		pc.Close()
-		return nil, ErrCannotMigrate
+		if w.over {
+			return nil, ErrCannotMigrate
+		}
+		return have, nil
 	}
 	if w.known == nil {
 		w.known = make(map[any]*way)

@@ -13,9 +13,10 @@ type way struct {
 }
 
 // ideal returns percent of the pictures of a bitrate that take longer than limit
-// over ways, however well they are used: each chance of a way goes to the oldest
-// picture that it can still bring in time, and none is lost or held back. No
-// publisher does better; by how much one does worse is what it is measured by.
+// over ways whose future is known: each chance of a way goes to the oldest picture
+// that it can still bring in time, and none is lost or held back. A publisher is
+// measured by how near it comes. One that gives up a large picture in favour of
+// several small ones may have fewer late.
 func ideal(ways []way, bitrate float64, length, limit time.Duration) (late float64) {
 	pictures := make([]pending, int(length.Seconds()*fps))
 	delta := bitrate * 1e6 / 8 * gop / fps / (gop - 1 + keySize)
