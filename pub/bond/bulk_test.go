@@ -140,8 +140,8 @@ func TestBulkOverQUIC(t *testing.T) {
 
 // TestWhatOthersKeep has a bond share a link with one connection of quic-go, both
 // with more to send than fits. Where the link loses nothing it is to keep what is its
-// due but for some; and a good quarter of what it would have alone, 3.5, where
-// NewReno leaves most of the link.
+// due but for some; and a third of what it would have alone where NewReno leaves
+// most of the link. Losses are random, so what it keeps is taken over 30 s.
 func TestWhatOthersKeep(t *testing.T) {
 	for _, c := range []struct {
 		name  string
@@ -150,7 +150,7 @@ func TestWhatOthersKeep(t *testing.T) {
 		least float64 // Mbit/s
 	}{
 		{"no loss", 0, 0, 3},
-		{"1 % lost", 0, .01, 1},
+		{"1 % lost", 0, .01, 1.2},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -164,8 +164,8 @@ func TestWhatOthersKeep(t *testing.T) {
 				other := beside(ctx, t, relay, link)
 				var at int64
 				time.AfterFunc(10*time.Second, func() { at = other() })
-				all := 8 * b.bulk(20*time.Second, 10*time.Second) / 1e6
-				kept := 8 * float64(other()-at) / 10e6
+				all := 8 * b.bulk(40*time.Second, 30*time.Second) / 1e6
+				kept := 8 * float64(other()-at) / 30e6
 				t.Logf("it keeps %.2f Mbit/s, we have %.2f by %d connections", kept, all-kept, b.Status().Paths[0].Connections)
 				if kept < c.least {
 					t.Errorf("it keeps %.2f Mbit/s of 10, want %.1f", kept, c.least)
