@@ -2,6 +2,10 @@ module github.com/tributary-live/tributary
 
 go 1.26.0
 
+// Connections that the commands make use Multipath TCP where both kernels have it.
+// Listeners do so by themselves.
+godebug multipathtcp=1
+
 require (
 	github.com/Eyevinn/mp4ff v0.56.0 // indirect
 	github.com/alicebob/miniredis/v2 v2.40.0 // indirect

@@ -149,7 +149,9 @@ type tcpFeed struct {
 }
 
 func dialTCP(ctx context.Context, addr string, secure bool) (*tcpFeed, error) {
-	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr)
+	var d net.Dialer
+	d.SetMultipathTCP(false) // it is plain TCP that relays are measured against
+	conn, err := d.DialContext(ctx, "tcp", addr)
 	if err != nil {
 		return nil, err
 	}
