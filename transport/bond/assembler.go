@@ -290,6 +290,25 @@ func (a *Assembler) Close() {
 	clear(a.places)
 }
 
+// Forget gives up what is held of a track, and begins anew with it: its alias may be
+// that of another.
+func (a *Assembler) Forget(alias uint64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for at, sub := range a.places {
+		if at.alias != alias {
+			continue
+		}
+		sub.abort()
+		for len(sub.open) > 0 {
+			a.stats.Lost++
+			a.remove(sub.open[0])
+		}
+		delete(a.places, at)
+	}
+	delete(a.newest, alias)
+}
+
 // TakeDone returns the objects that have become whole since the last call.
 func (a *Assembler) TakeDone() []Object {
 	a.mu.Lock()

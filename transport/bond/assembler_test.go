@@ -88,6 +88,35 @@ func isFault(err error) bool {
 	return ok
 }
 
+// TestForget begins a track anew whose subgroups were taken, and held, in part.
+func TestForget(t *testing.T) {
+	r := &record{}
+	a := NewAssembler(Limits{}, r)
+	add := func(h *Header, b string) {
+		t.Helper()
+		if _, err := a.Add(1, h, Chunk{Bytes: []byte(b)}, start); err != nil {
+			t.Error(err)
+		}
+	}
+	other := head(1, 0, 4)
+	other.Alias = 2
+	add(head(1, 0, 2), "ab")
+	add(head(1, 2, 2), "ef") // 1 is missing
+	add(other, "xy")
+	a.Forget(1)
+	if held := a.Held(); held != partCost+4 {
+		t.Errorf("%d bytes are held, want those of the other track alone", held)
+	}
+	if s := a.Stats(); s.Objects != 1 || s.Lost != 1 {
+		t.Errorf("the figures are %+v", s)
+	}
+	add(head(1, 0, 2), "cd")
+	want := []string{"open 1", "1/0", "open 1", "1/0", "abort 1", "open 1", "1/0"}
+	if !slices.Equal(r.log, want) {
+		t.Errorf("the sink heard %q, want %q", r.log, want)
+	}
+}
+
 // TestAnyWayTheChunksCome cuts objects at random, sends pieces twice and in any
 // order, and wants every object once, whole and in the order of its subgroup.
 func TestAnyWayTheChunksCome(t *testing.T) {

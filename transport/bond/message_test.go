@@ -189,6 +189,24 @@ func TestProof(t *testing.T) {
 	}
 }
 
+// TestTrackerForgets notes sequences with gaps between: what is behind the oldest
+// that is known may have been noted or not.
+func TestTrackerForgets(t *testing.T) {
+	var tr Tracker
+	for i := range uint64(40) {
+		if s := 3 * i; tr.Forgot(s) {
+			t.Errorf("%d is forgotten before there were later ones", s)
+		} else {
+			tr.Got(s, 0)
+		}
+	}
+	for s := range uint64(3 * 40) {
+		if got, want := tr.Forgot(s), s < 3*(40-maxAckRanges); got != want {
+			t.Errorf("Forgot(%d) = %v, want %v", s, got, want)
+		}
+	}
+}
+
 func TestTracker(t *testing.T) {
 	var tr Tracker
 	if tr.Ack() != nil {

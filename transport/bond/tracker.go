@@ -45,6 +45,12 @@ func (t *Tracker) Got(sequence uint64, now time.Duration) bool {
 	return true
 }
 
+// Forgot reports whether a sequence is so far back that [Tracker.Got] cannot tell
+// whether it is new.
+func (t *Tracker) Forgot(sequence uint64) bool {
+	return len(t.ranges) == maxAckRanges && sequence < t.ranges[maxAckRanges-1].First
+}
+
 // Unsent returns how many chunks have arrived since the last [Tracker.Ack].
 func (t *Tracker) Unsent() int { return t.unsent }
 
