@@ -50,6 +50,7 @@ func plug(t testing.TB, r *relay.Relay, v moqt.Version, number uint64) *bondMemb
 type plugOptions struct {
 	tokens []transport.Token
 	other  bool // it has not the track
+	window int  // bytes of a stream that may be unread; 0 is the default
 }
 
 // plugWith is plug with options.
@@ -57,7 +58,7 @@ func plugWith(t testing.TB, r *relay.Relay, v moqt.Version, number uint64, o plu
 	t.Helper()
 	m := &bondMember{Member: bondtest.New(number), t: t, r: r}
 	m.Heard = m.hear
-	client, server := transporttest.Pipe(t, &transporttest.PipeOptions{Version: v})
+	client, server := transporttest.Pipe(t, &transporttest.PipeOptions{Version: v, Window: o.window})
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		s, err := transport.NewSession(t.Context(), server, &transport.Config{Extensions: r.Extensions()})

@@ -465,6 +465,93 @@ func TestBondOfImpostor(t *testing.T) {
 	}
 }
 
+// TestBondStreamThatTakesNothing has members that let the relay say nothing. Their
+// sessions end all the same: when they break the rules, and when they do not even
+// take the answer to their join.
+func TestBondStreamThatTakesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRelay(t, relay.Config{})
+		m := plugWith(t, r, moqt.Draft18, 0, plugOptions{window: 128})
+		m.found()
+		m.deaf.Store(true)
+		watch(t, r)
+		synctest.Wait()
+		for i := range uint64(100) {
+			b := random(1, i, 50)
+			m.whole(piece(1, i, b), b)
+			time.Sleep(20 * time.Millisecond)
+		}
+		m.control.Close()
+		m.wantPutOut(t)
+		m.deaf.Store(false)
+	})
+	synctest.Test(t, func(t *testing.T) {
+		r := newRelay(t, relay.Config{})
+		client, server := transporttest.Pipe(t, &transporttest.PipeOptions{Window: 32})
+		go func() {
+			if s, err := transport.NewSession(t.Context(), server, &transport.Config{Extensions: r.Extensions()}); err == nil {
+				r.ServeSession(t.Context(), s)
+			}
+		}()
+		s, err := transport.NewSession(t.Context(), client, &transport.Config{Extensions: []transport.Extension{{
+			Option: bond.OfferOption(), Agree: bond.Offered, Streams: []uint64{bond.StreamType},
+			Serve: func(s *transport.Session, _ uint64, _ transport.ReceiveStream) error {
+				<-s.Context().Done()
+				return nil
+			},
+		}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		st, err := s.OpenExtensionStream(t.Context(), bond.StreamType)
+		if err != nil {
+			t.Fatal(err)
+		}
+		st.Write(bond.AppendMessage(nil, &bond.Join{}))
+		select {
+		case <-s.Context().Done():
+		case <-time.After(time.Minute):
+			t.Error("the session goes on")
+		}
+		if err := context.Cause(s.Context()); !errors.Is(err, &transport.SessionError{Code: moqt.SessionControlMessageTimeout, Remote: true}) {
+			t.Errorf("the session ended with %v", err)
+		}
+	})
+}
+
+// TestBondAliasAgain gives the alias of a track that has ended to another, whose
+// groups begin anew.
+func TestBondAliasAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRelay(t, relay.Config{})
+		m := plugWith(t, r, moqt.Draft18, 0, plugOptions{other: true})
+		m.found()
+		for i := range 2 {
+			name := moqt.NS("live", fmt.Sprint(i)).Track("video")
+			w, err := m.sess.Publish(t.Context(), name, &transport.PublishOptions{Alias: bondAlias})
+			if err != nil {
+				t.Fatal(err)
+			}
+			tr, err := connect(t, r, nil).Subscribe(t.Context(), name, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c := collect(tr)
+			synctest.Wait()
+			for i := range uint64(3) {
+				b := random(1, i, 100)
+				m.whole(piece(1, i, b), b)
+			}
+			synctest.Wait()
+			c.wants(t, locations(1, 3)...)
+			w.Close()
+			tr.Close()
+			time.Sleep(time.Minute) // but for the bond, nobody remembers the track
+		}
+	})
+}
+
 // TestWithoutBonds has a relay whose sessions do not offer the extension.
 func TestWithoutBonds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"log/slog"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -21,6 +22,7 @@ type Bond struct {
 	id     bond.ID
 	secret bond.Secret
 	tokens []transport.Token // of the first member
+	from   netip.Prefix      // it was made from there
 	began  time.Time
 	asm    *bond.Assembler
 
@@ -38,9 +40,9 @@ type Bond struct {
 	over    bool
 }
 
-func newBond(r *Registry, tokens []transport.Token) *Bond {
+func newBond(r *Registry, tokens []transport.Token, from netip.Prefix) *Bond {
 	b := &Bond{
-		r: r, m: r.m, tokens: tokens, began: time.Now(),
+		r: r, m: r.m, tokens: tokens, from: from, began: time.Now(),
 		tracks: make(map[uint64]*binding), changed: make(chan struct{}),
 	}
 	b.id, b.secret = bond.NewBond()
@@ -182,7 +184,7 @@ func (b *Bond) sweep() {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if !b.ticking && !b.over {
+	if !b.over { // sooner than what watch may have set meanwhile
 		b.ticking = true
 		b.tick.Reset(next.Sub(now))
 	}

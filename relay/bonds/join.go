@@ -1,10 +1,12 @@
 package bonds
 
 import (
-	"bytes"
 	"context"
+	"crypto/subtle"
 	"errors"
 	"io"
+	"net/netip"
+	"os"
 	"slices"
 	"sync"
 	"time"
@@ -15,7 +17,8 @@ import (
 	"github.com/tributary-live/tributary/transport/wire"
 )
 
-// answerTimeout bounds how long the peer may take to let us open a bond stream.
+// answerTimeout bounds how long the peer may take to let us open a bond stream and
+// write the answer to it.
 const answerTimeout = 10 * time.Second
 
 // serveBondStream reads a session's bond stream, which begins with BOND_JOIN and
@@ -49,11 +52,14 @@ func (r *Registry) serveBondStream(s *transport.Session, st transport.ReceiveStr
 	out, err := s.OpenExtensionStream(opening, bond.StreamType)
 	done()
 	if err == nil {
+		out.SetWriteDeadline(time.Now().Add(answerTimeout))
 		_, err = out.Write(bond.AppendMessage(nil, answer))
 	}
 	if err != nil {
 		return bondStreamError(s, err)
 	}
+	out.SetWriteDeadline(time.Time{})
+	defer out.SetWriteDeadline(time.Now()) // ends a Write that the peer does not take
 	if m != nil {
 		wg.Go(func() { m.out.send(ctx, out) })
 	}
@@ -74,6 +80,8 @@ func bondStreamError(s *transport.Session, err error) error {
 		return err
 	case err == io.EOF, errors.As(err, new(*transport.StreamError)):
 		return violation("a bond stream ended before its session")
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
+		return &transport.SessionError{Code: moqt.SessionControlMessageTimeout, Reason: "the answer to BOND_JOIN was not taken in time"}
 	}
 	return err
 }
@@ -110,7 +118,7 @@ func (r *Registry) admit(s *transport.Session, j *bond.Join) (*member, *Bond, *b
 		return nil, nil, refusal(moqt.RequestNotSupported, "this connection has no keying material to prove anything with")
 	}
 	if len(j.Proof) == 0 {
-		b, no := r.make(s)
+		b, no := r.make(s.Tokens(), network(remote(s)))
 		if no != nil {
 			return nil, nil, no
 		}
@@ -145,9 +153,9 @@ func unproven() *bond.Refused {
 	return refusal(moqt.RequestUnauthorized, "there is no such bond, or this connection is not one of it")
 }
 
-// make returns a new bond whose first member s is to be.
-func (r *Registry) make(s *transport.Session) (*Bond, *bond.Refused) {
-	b := newBond(r, s.Tokens())
+// make returns a new bond, whose first member comes from an address with tokens.
+func (r *Registry) make(tokens []transport.Token, from netip.Prefix) (*Bond, *bond.Refused) {
+	b := newBond(r, tokens, from)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
@@ -155,17 +163,29 @@ func (r *Registry) make(s *transport.Session) (*Bond, *bond.Refused) {
 		return nil, refusal(moqt.RequestNotSupported, "the relay is shutting down")
 	case len(r.bonds) >= r.cfg.MaxBonds:
 		return nil, refusal(moqt.RequestExcessiveLoad, "the relay has too many bonds")
+	case from.IsValid() && r.madeFromLocked(from) >= r.cfg.MaxAddressBonds:
+		return nil, refusal(moqt.RequestExcessiveLoad, "the relay has too many bonds of this address")
 	}
 	r.bonds[b.id] = b
 	r.m.bonds.Inc()
 	return b, nil
 }
 
+// madeFromLocked returns how many bonds were made from an address.
+func (r *Registry) madeFromLocked(from netip.Prefix) (n int) {
+	for _, b := range r.bonds {
+		if b.from == from {
+			n++
+		}
+	}
+	return n
+}
+
 // hasTokens reports whether the authorization tokens of s are those of the bond's
 // first member.
 func (b *Bond) hasTokens(s *transport.Session) bool {
 	return slices.EqualFunc(b.tokens, s.Tokens(), func(x, y transport.Token) bool {
-		return x.Type == y.Type && bytes.Equal(x.Value, y.Value)
+		return x.Type == y.Type && subtle.ConstantTimeCompare(x.Value, y.Value) == 1
 	})
 }
 
@@ -191,7 +211,7 @@ func (b *Bond) enter(m *member) *bond.Refused {
 		return unproven()
 	case len(b.members) >= b.r.cfg.MaxMembers:
 		return refusal(moqt.RequestExcessiveLoad, "the bond has too many members")
-	case !b.used.Got(m.number, 0):
+	case b.used.Forgot(m.number), !b.used.Got(m.number, 0):
 		return unproven() // a number is never used again
 	}
 	b.members = append(b.members, m)

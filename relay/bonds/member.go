@@ -173,10 +173,11 @@ func (m *member) acknowledge(sequence uint64, now time.Time) {
 		return
 	}
 	switch n := m.got.Unsent(); {
+	case m.left: // and the timer may never have been made
 	case n >= ackChunks:
 		m.timer.Stop()
 		m.tellLocked(now)
-	case n > 1 || m.left:
+	case n > 1:
 	case m.timer == nil:
 		m.timer = time.AfterFunc(m.waitLocked(now), m.tell)
 	default:

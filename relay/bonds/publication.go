@@ -40,40 +40,65 @@ type Publication struct {
 
 // Publish says that the peer of s publishes a track, with an alias that is the
 // same on all connections of its bond. The track is told by key, and made by the
-// first of them. It returns nil if s is no member.
+// first of them. It returns nil if s is no member, or its bond has too many tracks.
 func (r *Registry) Publish(s *transport.Session, alias uint64, key any, make func() Track) *Publication {
 	m := r.memberOf(s)
 	if m == nil {
 		return nil
 	}
 	b := m.b
+	b.retire(alias, key)
 	b.mu.Lock()
-	if b.over {
-		b.mu.Unlock()
-		return nil
-	}
-	at, old := b.tracks[alias], (*binding)(nil)
+	defer b.mu.Unlock()
+	at := b.tracks[alias]
 	switch {
+	case b.over:
+		return nil
 	case at != nil && at.key == key:
-	case at != nil && at.users > 0:
-		b.mu.Unlock()
+	case at != nil:
 		m.putOut("two tracks with one alias")
 		return nil
+	case len(b.tracks) >= maxTracks:
+		return nil
 	default:
-		old, at = at, &binding{key: key, track: make()}
+		at = &binding{key: key, track: make()}
 		b.tracks[alias] = at
 		close(b.changed)
 		b.changed = newChan()
 	}
 	at.users++
-	b.mu.Unlock()
-	if old != nil {
-		old.track.Close()
-	}
 	return &Publication{m, alias, at}
 }
 
 func newChan() chan struct{} { return make(chan struct{}) }
+
+// maxTracks is how many tracks of a bond are known. What is published beyond is no
+// track of the bond, as long as all of them are published.
+const maxTracks = 512
+
+// retire makes room for the track of key, which is to have an alias: it forgets a
+// track that no member publishes any more if that has the alias or, where there are
+// too many, any of them.
+func (b *Bond) retire(alias uint64, key any) {
+	b.mu.Lock()
+	at := b.tracks[alias]
+	if at == nil && len(b.tracks) >= maxTracks {
+		for other, o := range b.tracks {
+			if o.users == 0 {
+				alias, at = other, o
+				break
+			}
+		}
+	}
+	if at == nil || at.key == key || at.users > 0 {
+		b.mu.Unlock()
+		return
+	}
+	delete(b.tracks, alias)
+	b.mu.Unlock()
+	b.asm.Forget(alias)
+	at.track.Close()
+}
 
 // Bond returns the bond that the member is of.
 func (p *Publication) Bond() *Bond { return p.m.b }
@@ -112,7 +137,8 @@ func (p *Publication) Drain(ctx context.Context) {
 }
 
 // Close says that the member publishes the track no more. The track is kept for
-// as long as the bond, so that a member that joins goes on with it.
+// as long as the bond, so that a member that joins goes on with it, unless its
+// alias or its room is needed for another.
 func (p *Publication) Close() {
 	p.m.b.mu.Lock()
 	defer p.m.b.mu.Unlock()

@@ -16,6 +16,9 @@ import (
 type Config struct {
 	// MaxBonds is how many bonds there may be. If zero, it is 256.
 	MaxBonds int
+	// MaxAddressBonds is how many of them may have been made from one address (of an
+	// IPv6 network of 64 bits). If zero, it is 64.
+	MaxAddressBonds int
 	// MaxMembers is how many connections a bond may have at once: a publisher may
 	// use several on each of its paths. If zero, it is 32.
 	MaxMembers int
@@ -50,6 +53,7 @@ func (c Config) withDefaults() Config {
 		}
 	}
 	or(&c.MaxBonds, 256)
+	or(&c.MaxAddressBonds, 64)
 	or(&c.MaxMembers, 32)
 	or(&c.FailedJoins, 10)
 	if c.MaxHeld == 0 {
