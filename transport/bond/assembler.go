@@ -163,7 +163,10 @@ func (a *Assembler) Add(member uint64, h *Header, c Chunk, now time.Time) (fresh
 	for a.held > a.limits.MaxHeld && a.shed(now) {
 	}
 	a.limits.Budget.note()
-	return fresh, a.takeFault()
+	if err = a.takeFault(); err == nil && p.shed {
+		return 0, ErrOverflow
+	}
+	return fresh, err
 }
 
 // part returns what holds the object of h, or nil if the object has passed.

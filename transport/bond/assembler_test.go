@@ -575,6 +575,51 @@ func TestFloodOfOneMember(t *testing.T) {
 	}
 }
 
+// TestFloodSparesWhatIsYoung has a member begin an object and then fill the Assembler
+// at once, before the others have sent anything of that object: they go on with it.
+func TestFloodSparesWhatIsYoung(t *testing.T) {
+	for name, limits := range map[string]Limits{"objects": {}, "bytes": {MaxHeld: 1 << 20, MaxOpen: 4096}} {
+		sink := &record{}
+		a := NewAssembler(limits, sink)
+		a.Add(1, head(0, 0, 1), Chunk{Bytes: []byte("a")}, start)
+		a.Add(2, head(0, 1, 2), Chunk{Bytes: []byte("b")}, start)
+		for i := range uint64(5000) {
+			now := start.Add(time.Duration(i) * 2 * time.Microsecond)
+			if _, err := a.Add(2, head(7, 1+i, 4096), Chunk{Bytes: make([]byte, 2048)}, now); err != nil && err != ErrOverflow {
+				t.Fatal(err)
+			}
+		}
+		late := start.Add(20 * time.Millisecond)
+		a.Add(1, head(0, 2, 1), Chunk{Bytes: []byte("c")}, late)
+		a.Add(1, head(0, 1, 2), Chunk{Offset: 1, Bytes: []byte("b")}, late)
+		if n := len(sink.objects); n != 3 || string(sink.objects[1].payload) != "bb" {
+			t.Errorf("%s: %d objects were taken, want 3, of them the second in two pieces: %q", name, n, sink.log)
+		}
+	}
+}
+
+// TestShedIsNotTakenIn has a member alone send too much: what is given up for a chunk
+// of its own is told.
+func TestShedIsNotTakenIn(t *testing.T) {
+	a := NewAssembler(Limits{MaxHeld: 64 << 10}, &record{})
+	taken := make(map[uint64]bool)
+	for i := range uint64(100) {
+		if _, err := a.Add(1, head(0, i+1, 4096), Chunk{Bytes: make([]byte, 2048)}, start); err == nil {
+			taken[i+1] = true
+		} else if err != ErrOverflow {
+			t.Fatal(err)
+		}
+	}
+	if len(taken) < 10 || len(taken) != len(a.open) {
+		t.Errorf("%d objects were taken in and %d are held", len(taken), len(a.open))
+	}
+	for id := range taken {
+		if a.open[Object{Alias: 1, Object: id}] == nil {
+			t.Errorf("object %d was taken in and is not held", id)
+		}
+	}
+}
+
 // TestTinyChunks has one object come a byte at a time, from both ends and from the
 // middle: what is held is a few times what came.
 func TestTinyChunks(t *testing.T) {

@@ -46,6 +46,7 @@ type part struct {
 	out       int64 // bytes that were taken
 	elsewhere bool  // it came whole another way
 	gone      bool  // who sent it has given it up
+	shed      bool  // its member held too much
 	told      bool  // that it is whole
 	shares    []share
 }

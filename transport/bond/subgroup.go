@@ -275,9 +275,15 @@ func (a *Assembler) giveUp(p *part, now time.Time) {
 	}
 }
 
+// othersTime is after how long others have sent something of an object, if it is one
+// that they know.
+const othersTime = 250 * time.Millisecond
+
 // shed gives up an object of the member whose objects take most, so that one that
-// sends too much loses its own: the oldest of which the rest is missing and nobody
-// else has sent anything, or the oldest of all.
+// sends too much loses its own. It has sent the beginnings of others' objects too,
+// whose rest may be on its way: of those which nobody else has sent anything of, the
+// oldest goes that others had the time for, or else the newest; and if there is none,
+// the oldest of all.
 func (a *Assembler) shed(now time.Time) bool {
 	var greedy uint64
 	for member, n := range a.shares {
@@ -285,10 +291,24 @@ func (a *Assembler) shed(now time.Time) bool {
 			greedy = member
 		}
 	}
-	own := func(p *part) bool { return p.maker == greedy }
-	i := slices.IndexFunc(a.order, func(p *part) bool { return own(p) && !p.whole() && !p.sentByOthers() })
+	oldest, newest := -1, -1
+	for i, p := range a.order {
+		if p.maker != greedy {
+			continue
+		}
+		if oldest < 0 {
+			oldest = i
+		}
+		if !p.whole() && !p.sentByOthers() {
+			newest = i
+			if now.Sub(p.began) >= othersTime {
+				break
+			}
+		}
+	}
+	i := newest
 	if i < 0 {
-		i = slices.IndexFunc(a.order, own)
+		i = oldest
 	}
 	if i < 0 {
 		return false
@@ -296,6 +316,7 @@ func (a *Assembler) shed(now time.Time) bool {
 	maps.DeleteFunc(a.lost, func(_ uint64, at time.Time) bool { return now.Sub(at) >= a.limits.Hold })
 	a.lost[greedy] = now
 	victim := a.order[i]
+	victim.shed = true
 	if victim.taking() {
 		a.giveUp(victim, now)
 	} else {
