@@ -12,6 +12,7 @@ type Metrics struct {
 	fresh, duplicate, malformed, dropped  prometheus.Counter
 	ingest, egress, skipped, fetches, via prometheus.Counter
 	redirects, datagramsDropped           prometheus.Counter
+	migrations                            prometheus.Counter
 
 	lateness prometheus.Histogram
 
@@ -58,6 +59,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		egress:           counter("egress_bytes_total", "Payload bytes handed to subscriptions."),
 		skipped:          counter("groups_skipped_total", "Groups given up because their subscriber was too slow."),
 		fetches:          counter("fetches_total", "Fetches answered."),
+		migrations:       counter("migrations_total", "Moves of clients to another address in the middle of their session."),
 		redirects:        counter("redirects_total", "Requests of clients that were sent to another relay."),
 		datagramsDropped: counter("datagrams_dropped_total", "Datagrams given up because their subscriber was too slow, or too large for its path."),
 		via:              counter("fetches_upstream_total", "Fetches sent to publishers for what the cache lacked."),

@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -151,6 +152,7 @@ type Relay struct {
 	remote   map[moqt.Namespace]struct{}                   // announced elsewhere, by the directory
 	interest map[*interest]struct{}                        // SUBSCRIBE_TRACKS
 	tracks   map[moqt.TrackName]*track
+	watching bool // watchMoves runs
 	draining bool
 	next     string // where sessions are to go that come while it drains
 	closed   bool
@@ -190,6 +192,8 @@ type peer struct {
 	subs    atomic.Int32 // subscriptions
 	started time.Time
 	bonding bonding
+	remote  netip.AddrPort // where watchMoves saw it last; its own after newPeer
+	moves   atomic.Int32
 }
 
 // ServeSession serves one session until it ends or ctx does. It returns why.
@@ -203,7 +207,7 @@ func (r *Relay) ServeSession(ctx context.Context, sess *transport.Session) error
 
 func (r *Relay) newPeer(ctx context.Context, sess *transport.Session, origin bool) *peer {
 	id := r.nextID.Add(1)
-	p := &peer{r: r, id: id, sess: sess, origin: origin, log: r.log.With("session", id), ctx: ctx, started: time.Now()}
+	p := &peer{r: r, id: id, sess: sess, origin: origin, log: r.log.With("session", id), ctx: ctx, started: time.Now(), remote: sess.Stats().Remote}
 	if o, ok := sess.PeerOption(OptionNode); ok {
 		p.node = string(o.Bytes)
 	}
@@ -214,6 +218,9 @@ func (r *Relay) newPeer(ctx context.Context, sess *transport.Session, origin boo
 	}
 	r.peers[p] = struct{}{}
 	r.m.sessions.Inc()
+	if !r.watching && p.remote.IsValid() {
+		r.watching = r.wg.Go(r.watchMoves)
+	}
 	if to := r.next; r.draining {
 		p.wg.Go(func() { p.sendAway(ctx, to) })
 	}

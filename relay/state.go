@@ -23,6 +23,7 @@ type State struct {
 type SessionState struct {
 	ID             uint64        `json:"id"`
 	Remote         string        `json:"remote"`
+	Migrations     int32         `json:"migrations,omitempty"` // moves of the client to another address
 	Version        string        `json:"version"`
 	Transport      string        `json:"transport"`
 	Implementation string        `json:"implementation,omitempty"`
@@ -71,11 +72,13 @@ func (r *Relay) State() State {
 	for _, p := range peers {
 		info, stats := p.sess.Info(), p.sess.Stats()
 		remote := ""
-		if info.RemoteAddr != nil {
+		if stats.Remote.IsValid() {
+			remote = stats.Remote.String()
+		} else if info.RemoteAddr != nil {
 			remote = info.RemoteAddr.String()
 		}
 		s.Sessions = append(s.Sessions, SessionState{
-			ID: p.id, Remote: remote, Version: info.Version.String(), Transport: transportName(info),
+			ID: p.id, Remote: remote, Migrations: p.moves.Load(), Version: info.Version.String(), Transport: transportName(info),
 			Implementation: p.sess.PeerImplementation(), Relay: p.node, Age: time.Since(p.started).Round(time.Millisecond).String(),
 			Namespaces: p.names.Load(), Subscriptions: p.subs.Load(),
 			RTT: stats.RTT, BytesSent: stats.BytesSent, BytesReceived: stats.BytesReceived,

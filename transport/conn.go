@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net"
+	"net/netip"
 	"time"
 
 	"github.com/tributary-live/tributary/transport/moqt"
@@ -56,6 +57,8 @@ type ConnStats struct {
 	BytesSent, BytesReceived uint64        // UDP payloads
 	BytesLost, PacketsLost   uint64
 	PacketsSent              uint64
+	// Remote is where the peer is now. A client may move, or be moved by a NAT.
+	Remote netip.AddrPort
 }
 
 // SendStream is the sending half of a stream.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"net"
+	"net/netip"
 	"time"
 	"unicode/utf8"
 
@@ -140,8 +141,13 @@ func (c *quicConn) streamError(err error) error {
 
 func quicStats(c *quic.Conn) ConnStats {
 	s := c.ConnectionStats()
+	var remote netip.AddrPort
+	if a, ok := c.RemoteAddr().(*net.UDPAddr); ok {
+		remote = netip.AddrPortFrom(a.AddrPort().Addr().Unmap(), uint16(a.Port))
+	}
 	return ConnStats{
-		RTT: s.SmoothedRTT, MinRTT: s.MinRTT, Deviation: s.MeanDeviation, Window: int64(s.CongestionWindow),
+		Remote: remote,
+		RTT:    s.SmoothedRTT, MinRTT: s.MinRTT, Deviation: s.MeanDeviation, Window: int64(s.CongestionWindow),
 		BytesSent: s.BytesSent, BytesReceived: s.BytesReceived,
 		BytesLost: s.BytesLost, PacketsLost: s.PacketsLost, PacketsSent: s.PacketsSent,
 	}

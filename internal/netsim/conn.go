@@ -25,7 +25,8 @@ type Conn struct {
 	closeOnce sync.Once
 	closed    chan struct{}
 
-	mu       sync.Mutex // guards what follows
+	mu       sync.Mutex     // guards what follows
+	seen     netip.AddrPort // where others see it: addr, until Link.Rebind
 	inbox    []packet
 	held     int // bytes in inbox
 	dropped  int64
@@ -34,7 +35,7 @@ type Conn struct {
 
 func newConn(n *Network, l *Link, addr netip.AddrPort) *Conn {
 	return &Conn{
-		net: n, link: l, addr: addr,
+		net: n, link: l, addr: addr, seen: addr,
 		ready:    make(chan struct{}, 1),
 		closed:   make(chan struct{}),
 		deadline: deadline{changed: make(chan struct{})},
@@ -129,7 +130,10 @@ func (c *Conn) WriteTo(b []byte, addr net.Addr) (int, error) {
 		return 0, c.opError("write", &net.AddrError{Err: "message too long", Addr: addr.String()})
 	}
 	ap := to.AddrPort()
-	p := packet{from: c.addr, to: netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port()), data: append([]byte(nil), b...)}
+	c.mu.Lock()
+	from := c.seen
+	c.mu.Unlock()
+	p := packet{from: from, to: netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port()), data: append([]byte(nil), b...)}
 	if c.link != nil {
 		c.link.up.send(p)
 	} else {

@@ -130,6 +130,11 @@ func (l *Link) Network() *Network { return l.net }
 // Listen returns a new endpoint behind the link, at an address of its own.
 func (l *Link) Listen() *Conn { return l.net.listen(l) }
 
+// Rebind has others see all endpoints behind the link at other ports from now on, as
+// a NAT does that has forgotten what it knew. What is sent to the old ports is lost.
+// The endpoints do not notice: their LocalAddr stays.
+func (l *Link) Rebind() { l.net.rebind(l) }
+
 // Blackout cuts the link now and restores it after d. It does not wait for that.
 func (l *Link) Blackout(d time.Duration) {
 	l.Cut()

@@ -19,6 +19,7 @@
 package netsim
 
 import (
+	"maps"
 	"net"
 	"net/netip"
 	"sync"
@@ -131,8 +132,30 @@ func (n *Network) arrive(p packet) {
 func (n *Network) remove(c *Conn) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.conns[c.addr] == c {
-		delete(n.conns, c.addr)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if n.conns[c.seen] == c {
+		delete(n.conns, c.seen)
+	}
+}
+
+// rebind has others see the endpoints behind l at other ports.
+func (n *Network) rebind(l *Link) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for at, c := range maps.Clone(n.conns) {
+		if c.link != l {
+			continue
+		}
+		delete(n.conns, at)
+		next := netip.AddrPortFrom(at.Addr(), at.Port()+1)
+		for n.conns[next] != nil {
+			next = netip.AddrPortFrom(next.Addr(), next.Port()+1)
+		}
+		n.conns[next] = c
+		c.mu.Lock()
+		c.seen = next
+		c.mu.Unlock()
 	}
 }
 

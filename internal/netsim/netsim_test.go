@@ -359,6 +359,45 @@ func TestSeveralLinksToOneServer(t *testing.T) {
 	})
 }
 
+// After a NAT has forgotten an endpoint, it is heard from another port, reached there
+// and not where it was.
+func TestRebind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := New(t)
+		link := n.Link(Delay(10 * time.Millisecond))
+		server, client := n.Listen(), link.Listen()
+		home := client.LocalAddr().String()
+		b := make([]byte, 10)
+		heardFrom := func() net.Addr {
+			client.WriteTo([]byte("hello"), server.LocalAddr())
+			_, from, err := server.ReadFrom(b)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return from
+		}
+		before := heardFrom()
+		for range 2 {
+			link.Rebind()
+			after := heardFrom()
+			if after.String() == before.String() || client.LocalAddr().String() != home {
+				t.Errorf("heard from %v after %v, by an endpoint that calls itself %v and was %v", after, before, client.LocalAddr(), home)
+			}
+			server.WriteTo([]byte("old"), before)
+			server.WriteTo([]byte("new"), after)
+			if m, _, err := client.ReadFrom(b); err != nil || string(b[:m]) != "new" {
+				t.Errorf("ReadFrom = %q, %v, want what was sent to the new port", b[:m], err)
+			}
+			before = after
+		}
+		if n.Stray() != 2 {
+			t.Errorf("%d packets went astray, want the 2 to old ports", n.Stray())
+		}
+		client.Close()
+		link.Rebind() // with nobody behind it
+	})
+}
+
 func TestDeadlineAndClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := New(t)
