@@ -62,7 +62,8 @@ type pathsRecord struct {
 	Data pathsData `json:"data"`
 }
 
-// pathsData is a bond.Status whose paths have their round-trip times.
+// pathsData is a bond.Status whose paths have their round-trip times, and not the
+// errors: they tell addresses of the publisher, and are for its operator.
 type pathsData struct {
 	bond.Status
 	Paths []pathData `json:"paths"`
@@ -76,6 +77,7 @@ type pathData struct {
 func newPathsData(s bond.Status) pathsData {
 	d := pathsData{Status: s, Paths: []pathData{}}
 	for _, p := range s.Paths {
+		p.Err = ""
 		d.Paths = append(d.Paths, pathData{p, p.RTT.Milliseconds()})
 	}
 	return d

@@ -22,7 +22,7 @@ func TestTellPaths(t *testing.T) {
 		go func() {
 			defer close(done)
 			tellPaths(ctx, b.Track(PathsTrack, PriorityPaths), 7, func() bond.Status {
-				return bond.Status{Mode: "hybrid", Paths: []bond.PathStatus{{Name: "wlan0", State: "good", RTT: 31 * time.Millisecond}}}
+				return bond.Status{Mode: "hybrid", Paths: []bond.PathStatus{{Name: "wlan0", State: "good", RTT: 31 * time.Millisecond, Err: "dial 192.0.2.1"}}}
 			})
 		}()
 		synctest.Wait()
@@ -40,8 +40,8 @@ func TestTellPaths(t *testing.T) {
 				Data struct {
 					Mode  string
 					Paths []struct {
-						Path, State string
-						RTT         int
+						Path, State, Error string
+						RTT                int
 					}
 				}
 			}
@@ -49,7 +49,7 @@ func TestTellPaths(t *testing.T) {
 				t.Fatalf("%s: %v", o.Payload, err)
 			}
 			r := records[0]
-			if r.T != time.Now().UnixMilli() || r.Data.Mode != "hybrid" || len(r.Data.Paths) != 1 || r.Data.Paths[0].Path != "wlan0" || r.Data.Paths[0].RTT != 31 {
+			if r.T != time.Now().UnixMilli() || r.Data.Mode != "hybrid" || len(r.Data.Paths) != 1 || r.Data.Paths[0].Path != "wlan0" || r.Data.Paths[0].RTT != 31 || r.Data.Paths[0].Error != "" {
 				t.Errorf("object %v = %s", o.Location, o.Payload)
 			}
 			if group++; group == 11 {

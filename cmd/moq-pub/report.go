@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unicode"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -86,7 +87,7 @@ func tableOf(s bond.Status) string {
 		fmt.Fprintf(&b, "%-12.12s %-9s %-8s %4d %12s %8s %6.2f%% %5.0f%% %5.0f%% %5.1f", p.Name, p.Cost, p.State, p.Connections,
 			bits(p.Rate), p.RTT.Round(time.Millisecond), 100*p.Loss, 100*p.Share, 100*p.Solo.Share, p.Solo.FPS)
 		if p.Err != "" {
-			fmt.Fprintf(&b, "  %.60s", p.Err)
+			fmt.Fprintf(&b, "  %.60s", strings.Map(visible, p.Err))
 		}
 		b.WriteByte('\n')
 	}
@@ -94,6 +95,14 @@ func tableOf(s bond.Status) string {
 		s.Mode, bits(s.Demand), bits(s.Capacity), bits(s.Encoder),
 		percent(s.Stats.Copied+s.Stats.Reinjected, s.Stats.Unique), percent(s.Stats.Shed, s.Stats.Shed+s.Stats.Unique))
 	return b.String()
+}
+
+// visible keeps what a peer has said from moving the cursor.
+func visible(r rune) rune {
+	if !unicode.IsPrint(r) {
+		return '?'
+	}
+	return r
 }
 
 func percent(part, all int64) float64 { return 100 * float64(part) / float64(max(1, all)) }

@@ -47,6 +47,14 @@ hybrid: 4 Mbit/s published, 12.5 Mbit/s possible, encoder at most 9 Mbit/s; 10.0
 	}
 }
 
+// TestTableKeepsItsPlace has a relay say something that would move the cursor.
+func TestTableKeepsItsPlace(t *testing.T) {
+	s := bond.Status{Paths: []bond.PathStatus{{Name: "wlan0", Err: "no\x1b[2J\r\nway\u009b\u202e"}}}
+	if got := tableOf(s); strings.Count(got, "\n") != 3 || !strings.Contains(got, "  no?[2J??way??\n") {
+		t.Errorf("the table is %q", got)
+	}
+}
+
 func TestJSONLine(t *testing.T) {
 	var out strings.Builder
 	r := &report{w: &out}

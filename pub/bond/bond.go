@@ -95,6 +95,7 @@ type Bond struct {
 	reached  bool   // a session was there once
 	id       identity
 	uri      string        // where all but the first connection go, if the relay says so
+	largest  int64         // bytes that the relay takes of an object
 	creating chan struct{} // closed when the attempt to make the bond has ended; nil if there is none
 	sched    *Scheduler
 	objects  map[bond.Object]*object
@@ -150,7 +151,7 @@ func New(c Config) *Bond {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	b := &Bond{cfg: c, log: c.Logger, members: make(map[uint64]*connection), singles: make(map[*connection]*route), wake: make(chan struct{}), ok: make(chan struct{}), merging: make(chan struct{})}
+	b := &Bond{cfg: c, log: c.Logger, members: make(map[uint64]*connection), singles: make(map[*connection]*route), wake: make(chan struct{}), ok: make(chan struct{}), merging: make(chan struct{}), largest: bond.MaxObject}
 	b.anewLocked()
 	return b
 }

@@ -218,6 +218,7 @@ func (b *Bond) made(id identity, joined *bond.Joined) {
 	if joined != nil {
 		b.anewLocked()
 		b.id, b.uri = id, joined.URI
+		b.largest = min(bond.MaxObject, joined.MaxObject)
 	}
 }
 

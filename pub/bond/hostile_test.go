@@ -1,6 +1,7 @@
 package bond
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -119,7 +120,7 @@ func TestRelayBreaksTheRules(t *testing.T) {
 				}
 				said = true
 				id, secret := bond.NewBond()
-				return twice{&bond.Joined{Bond: id, Secret: secret}}.first(r)
+				return twice{&bond.Joined{Bond: id, Secret: secret, MaxObject: bond.MaxObject}}.first(r)
 			}
 		}},
 	} {
@@ -176,6 +177,58 @@ func TestRelayDoesNotAnswer(t *testing.T) {
 			t.Errorf("both paths had joined after %v, want soon after %v", took, joinTime)
 		}
 	})
+}
+
+// TestRelayAlwaysGoesAway has a relay that sends everybody away at once: it is not
+// dialled as fast as that.
+func TestRelayAlwaysGoesAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := netsim.New(t)
+		relay := newTestRelay(t, net)
+		serve := func(context.Context, *transport.Session, bool) error { return transport.ErrGoaway }
+		startBond(relay, Config{Serve: serve}, tenTen(net)[:1]...)
+		time.Sleep(20 * time.Second)
+		relay.mu.Lock()
+		defer relay.mu.Unlock()
+		if n := len(relay.joins); n < 5 || n > 15 {
+			t.Errorf("there were %d joins in 20 s, want 5 to 15", n)
+		}
+	})
+}
+
+// TestObjectTooLarge sends what the relay does not take in one piece: it is told
+// that the object does not come, and everything else does.
+func TestObjectTooLarge(t *testing.T) {
+	for _, largest := range []int64{0, 10_000} {
+		synctest.Test(t, func(t *testing.T) {
+			net := netsim.New(t)
+			relay := newTestRelay(t, net)
+			relay.largest = largest
+			b := startBond(relay, Config{}, tenTen(net)...)
+			b.joined(2)
+			most := int(cmp.Or(largest, 100_000))
+			b.put(1, 7, 0, most, Vital)
+			b.put(1, 7, 1, int(cmp.Or(largest, bond.MaxObject))+1, Vital)
+			b.put(1, 7, 2, 2_000, Vital)
+			b.EndSubgroup(1, 7, 0, 3, true)
+			time.Sleep(3 * time.Second)
+			relay.mu.Lock()
+			defer relay.mu.Unlock()
+			for id := range uint64(4) {
+				o := bond.Object{Alias: 1, Group: 7, Object: id}
+				got := relay.objects[o]
+				if whole := got != nil && !got.at.IsZero(); whole != (id != 1) || relay.gone[o] != (id == 1) {
+					t.Errorf("largest %d: object %d: whole %v, given up %v", largest, id, whole, relay.gone[o])
+				}
+			}
+			if n := len(relay.joins); n != 2 {
+				t.Errorf("largest %d: there were %d joins: a session has ended", largest, n)
+			}
+			if shed := b.Status().Stats.Shed; shed != int64(len(b.data[bond.Object{Alias: 1, Group: 7, Object: 1}])) {
+				t.Errorf("largest %d: %d bytes were shed", largest, shed)
+			}
+		})
+	}
 }
 
 // TestStandbyAtOthersRelays has one session publish at a time where the relay may

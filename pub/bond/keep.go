@@ -31,7 +31,9 @@ func (b *Bond) keep(ctx context.Context, r *route, slot int) {
 		case errors.As(err, &permanent):
 			b.fail(permanent)
 			return
-		case errors.Is(err, transport.ErrGoaway), errors.Is(err, errUnwanted):
+		case errors.Is(err, errUnwanted):
+			continue
+		case errors.Is(err, transport.ErrGoaway) && time.Since(began) > redialMost: // otherwise it would be asked without end
 			wait = 0
 			continue
 		}

@@ -2,6 +2,7 @@ package bond
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/tributary-live/tributary/transport/bond"
@@ -47,7 +48,7 @@ type subgroup struct {
 
 // Send adds an object. Those of a subgroup must be added in the order of their
 // ids. It does not block: what does not fit is shed later, and told by
-// [Status.Shed].
+// [Stats.Shed]. One that is larger than the relay takes is shed at once.
 func (b *Bond) Send(o Object) {
 	now := time.Now()
 	b.mu.Lock()
@@ -64,6 +65,11 @@ func (b *Bond) Send(o Object) {
 	}
 	h := bond.Header{Object: bond.Object{Alias: o.Alias, Group: o.Group, Object: o.ID}, Subgroup: o.Subgroup, Priority: o.Priority, Size: int64(len(o.Payload)), Properties: o.Properties}
 	b.addLocked(sg, &object{header: h, payload: o.Payload, place: at}, o.Class, o.Lasting, now)
+	if h.Size > b.largest {
+		b.log.Warn("object too large", "object", fmt.Sprint(o.Group, "/", o.ID), "err", fmt.Errorf("it has %d bytes, and the relay takes %d of one", h.Size, b.largest))
+		b.sched.GiveUp(h.Object)
+		b.settleLocked(now)
+	}
 }
 
 // EndSubgroup tells that no object follows in a subgroup, which is the last of its

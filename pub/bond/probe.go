@@ -35,11 +35,14 @@ const (
 
 // Probe finds out what the relay of three sessions does with two publishers: first
 // and second publish a track of a name that nobody else has, and watcher subscribes
-// to it. Nothing else may be served on the sessions, and nothing that others
-// publish or watch is touched.
+// to it. Nothing else may be served on the sessions, which are closed if it takes too
+// long, and nothing that others publish or watch is touched.
 func Probe(ctx context.Context, first, second, watcher *transport.Session) (Treatment, error) {
 	ctx, cancel := context.WithTimeout(ctx, probeTime)
 	defer cancel()
+	for _, sess := range []*transport.Session{first, second, watcher} {
+		defer context.AfterFunc(ctx, func() { sess.Close() })() // ends writes that wait
+	}
 	name := moqt.NS("probe", strings.ToLower(rand.Text())).Track("probe")
 	a, err := publishProbe(ctx, first, name)
 	if err != nil {
@@ -82,17 +85,22 @@ func Probe(ctx context.Context, first, second, watcher *transport.Session) (Trea
 		if err != nil {
 			break
 		}
-		seen[o.Location]++
+		if o.Group < probeGroups && o.Location.Object < probeObjects {
+			seen[o.Location]++
+		}
 	}
 	return judgeProbe(seen)
 }
 
-// probeObjects is how many objects a group of a probe has.
-const probeObjects = 2
+// A probe has so many groups of so many objects.
+const (
+	probeGroups  = 4
+	probeObjects = 2
+)
 
 // judgeProbe says what the relay did by how often each object came.
 func judgeProbe(seen map[moqt.Location]int) (Treatment, error) {
-	var have [4]bool // groups that are whole
+	var have [probeGroups]bool // that are whole
 	doubled := false
 	for group := range have {
 		have[group] = true
@@ -103,9 +111,9 @@ func judgeProbe(seen map[moqt.Location]int) (Treatment, error) {
 		}
 	}
 	switch {
-	case have == [4]bool{true, true, true, true} && doubled:
+	case have == [probeGroups]bool{true, true, true, true} && doubled:
 		return Doubles, nil
-	case have == [4]bool{true, true, true, true}:
+	case have == [probeGroups]bool{true, true, true, true}:
 		return Merges, nil
 	case have[1] && !have[2]:
 		return OldestWins, nil
@@ -223,6 +231,9 @@ func (b *Bond) ask(ctx context.Context, first, second *route) {
 	b.log.Info("relay probed", "implementation", sessions[0].PeerImplementation(), "status", t.String())
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.treatment != Unknown {
+		return // another was sooner
+	}
 	if b.treatment = t; t == Merges {
 		b.stripes.Store(b.cfg.Mode == Aggregate)
 		close(b.merging)

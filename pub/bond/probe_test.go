@@ -5,6 +5,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/tributary-live/tributary/transport"
 	"github.com/tributary-live/tributary/transport/moqt"
@@ -16,6 +17,8 @@ import (
 type otherRelay struct {
 	t       *testing.T
 	policy  Treatment
+	unread  bool       // it reads nothing of what is published
+	window  int        // bytes of a stream that may be unread; 0 is the default
 	mu      sync.Mutex // guards what follows
 	sources []*transport.Session
 	seen    map[moqt.Location]bool
@@ -23,17 +26,17 @@ type otherRelay struct {
 
 // session returns the client's end of a session with the relay.
 func (r *otherRelay) session() *transport.Session {
-	client, server := transporttest.Pipe(r.t, nil)
+	client, server := transporttest.Pipe(r.t, &transporttest.PipeOptions{Window: r.window})
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		sess, err := transport.NewSession(r.t.Context(), server, nil)
+		sess, err := transport.NewSession(r.t.Context(), server, &transport.Config{Implementation: "x"})
 		if err != nil {
 			r.t.Error(err)
 			return
 		}
 		wg.Go(func() { r.serve(sess) })
 	})
-	sess, err := transport.NewSession(r.t.Context(), client, nil)
+	sess, err := transport.NewSession(r.t.Context(), client, &transport.Config{Implementation: "x"})
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -89,6 +92,9 @@ func (r *otherRelay) copy(w *transport.TrackWriter, src *transport.Session, name
 		return
 	}
 	defer rd.Close()
+	if r.unread {
+		<-w.Context().Done()
+	}
 	for o, err := range rd.Objects(w.Context()) {
 		if err != nil {
 			return
@@ -107,6 +113,18 @@ func (r *otherRelay) copy(w *transport.TrackWriter, src *transport.Session, name
 			sg.Close()
 		}
 	}
+}
+
+// TestProbeEnds probes a relay that subscribes and reads nothing.
+func TestProbeEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &otherRelay{t: t, policy: Merges, seen: make(map[moqt.Location]bool), unread: true, window: 16}
+		began := time.Now()
+		got, err := Probe(t.Context(), r.session(), r.session(), r.session())
+		if took := time.Since(began); took > probeTime || err == nil || got != Unknown {
+			t.Errorf("Probe = %v, %v after %v, want an error within %v", got, err, took, probeTime)
+		}
+	})
 }
 
 // TestProbe has relays of each kind.

@@ -2,6 +2,7 @@ package bond
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -35,6 +36,7 @@ type testRelay struct {
 	// What a test may change before there is a connection.
 	answer  func(*bond.Join) bond.Message // in place of the right one, if it returns one
 	without bool                          // it does not know the extension
+	largest int64                         // bytes that it takes of an object; 0 is the most there may be
 	name    string                        // MOQT_IMPLEMENTATION
 	ack     func(*bond.Ack)               // changes what is sent
 	mute    func() bool                   // the join has no answer
@@ -171,7 +173,7 @@ func (r *testRelay) join(j *bond.Join, sess *transport.Session, st transport.Sen
 			return m
 		}
 	}
-	joined := &bond.Joined{MaxMembers: 32, MaxObject: bond.MaxObject, MaxHeld: 32 << 20, Hold: 2 * time.Second}
+	joined := &bond.Joined{MaxMembers: 32, MaxObject: cmp.Or(r.largest, bond.MaxObject), MaxHeld: 32 << 20, Hold: 2 * time.Second}
 	if j.Proof == nil {
 		r.id, r.secret = bond.NewBond()
 		joined.Secret = r.secret

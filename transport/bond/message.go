@@ -108,7 +108,7 @@ type Refused struct {
 }
 
 func (r *Refused) Error() string {
-	return fmt.Sprintf("bond refused: %v: %s", r.Code, r.Reason)
+	return fmt.Sprintf("bond refused: %v: %.256q", r.Code, r.Reason)
 }
 
 // Ack tells what has arrived.
