@@ -66,7 +66,7 @@ func (b *Bond) Send(o Object) {
 	h := bond.Header{Object: bond.Object{Alias: o.Alias, Group: o.Group, Object: o.ID}, Subgroup: o.Subgroup, Priority: o.Priority, Size: int64(len(o.Payload)), Properties: o.Properties}
 	b.addLocked(sg, &object{header: h, payload: o.Payload, place: at}, o.Class, o.Lasting, now)
 	if h.Size > b.largest {
-		b.log.Warn("object too large", "object", fmt.Sprint(o.Group, "/", o.ID), "err", fmt.Errorf("it has %d bytes, and the relay takes %d of one", h.Size, b.largest))
+		b.log.Warn("object too large", "err", fmt.Errorf("object %d/%d has %d bytes, and the relay takes %d of one", o.Group, o.ID, h.Size, b.largest))
 		b.sched.GiveUp(h.Object)
 		b.settleLocked(now)
 	}
