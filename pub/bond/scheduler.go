@@ -81,6 +81,7 @@ type Scheduler struct {
 	meter   meter
 	shed    []Unit
 	over    []bond.Object
+	behind  time.Time              // since when pictures wait for long to be sent; zero if they do not
 	broken  map[uint64]bond.Object // by alias: the object of the newest group that was given up first
 	stats   Stats
 

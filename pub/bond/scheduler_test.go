@@ -3,6 +3,7 @@ package bond
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -151,6 +152,40 @@ func TestShed(t *testing.T) {
 	}
 	if used < 0.9 {
 		t.Errorf("what came is %.0f %% of what fits, want 90", 100*used)
+	}
+}
+
+// TestShortForAWhile pulls the link that carries nearly all for two seconds: the
+// other carries less than what is made, and nothing is given up.
+func TestShortForAWhile(t *testing.T) {
+	m := newSim(t, Hybrid, mbit(10, 40*ms), mbit(1.5, 60*ms))
+	m.video(2e6, 20*time.Second)
+	m.at(epoch.Add(9500*ms), func() { m.unplug(m.links[0]) })
+	m.at(epoch.Add(11500*ms), func() { m.plug(m.links[0]) })
+	m.run(25 * time.Second)
+	r := m.report(0, 20*time.Second)
+	t.Log(r)
+	if shed := m.s.Stats().Shed; shed > 0 || r.late[1000] > 0 {
+		t.Errorf("%d bytes were given up; %v", shed, r)
+	}
+}
+
+// TestShortForLong has less fit than is made from the beginning: what comes does not
+// become old, but for what was begun and then made way.
+func TestShortForLong(t *testing.T) {
+	m := newSim(t, Aggregate, mbit(1.5, 60*ms))
+	m.video(2e6, 30*time.Second)
+	m.run(35 * time.Second)
+	var took []time.Duration
+	for _, u := range m.order {
+		if !u.at.IsZero() && u.Made.After(epoch.Add(5*time.Second)) {
+			took = append(took, u.at.Sub(u.Made))
+		}
+	}
+	slices.Sort(took)
+	p95 := took[len(took)*95/100]
+	if p95 > 800*ms || m.s.Stats().Shed == 0 {
+		t.Errorf("one in twenty objects took %v, and %d bytes were given up", p95, m.s.Stats().Shed)
 	}
 }
 

@@ -87,24 +87,37 @@ func (l pipes) timely(u *unit, ahead int64, now time.Time) bool {
 
 // An ordinary object that nothing was sent of waits for this share of its time,
 // and for shedLeast if that is more. Where less fits than is made for long, all
-// that is sent becomes as old as that.
+// that is sent becomes as old as that. What is short for less than surge, as paths
+// are that have to take the place of another, is waited for twice as long.
 const (
 	shedAge   = 0.25
 	shedLeast = 500 * time.Millisecond
+	surge     = 3 * time.Second
 )
 
 // expire gives up objects that cannot be in time any more, and those that have
 // waited for too long.
 func (s *Scheduler) expire(now time.Time) {
 	first := now.Add(s.soonest())
+	behind := false
 	for i := 0; i < len(s.queue); i++ {
 		u := s.queue[i]
 		wait := max(shedLeast, time.Duration(shedAge*float64(u.Deadline.Sub(u.Made))))
-		stale := u.Class != Vital && !u.begun && now.Sub(u.Made) >= wait
-		if stale || !u.Deadline.IsZero() && !first.Before(u.aim()) {
+		waits, age := u.Class != Vital && !u.begun, now.Sub(u.Made)
+		behind = behind || waits && age >= wait/2
+		if s.behind.IsZero() || now.Sub(s.behind) < surge {
+			wait *= 2
+		}
+		if waits && age >= wait || !u.Deadline.IsZero() && !first.Before(u.aim()) {
 			s.drop(u)
 			i = -1 // they are in another order now
 		}
+	}
+	switch {
+	case !behind:
+		s.behind = time.Time{}
+	case s.behind.IsZero():
+		s.behind = now
 	}
 }
 
