@@ -53,7 +53,7 @@ func (a *advisor) look(c *fmp4.Chunk) {
 	if t == nil {
 		return
 	}
-	now := mediaTime(c.DTS, t.scale)
+	now := fmp4.Duration(c.DTS, t.scale)
 	if !a.begun || now < a.first {
 		a.begun, a.first = true, now
 	}

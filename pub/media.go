@@ -41,7 +41,7 @@ type timed struct {
 // beginnings alone all of it would lag a group behind the picture. The key
 // frames of several video tracks may be a fraction of a frame apart.
 func (t *track) clock(c *fmp4.Chunk) timed {
-	v := timed{Chunk: c, time: mediaTime(c.DTS, t.info.Timescale), duration: mediaTime(c.Duration, t.info.Timescale)}
+	v := timed{Chunk: c, time: fmp4.Duration(c.DTS, t.info.Timescale), duration: fmp4.Duration(c.Duration, t.info.Timescale)}
 	v.time = min(v.time, 1<<62) // so that sums do not overflow
 	v.duration = min(v.duration, 1<<60)
 	v.place = v.time

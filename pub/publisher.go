@@ -274,7 +274,7 @@ func (p *Publisher) feed(ctx context.Context) error {
 			}
 			return err
 		}
-		if !pace.wait(ctx, mediaTime(c.DTS, scale[c.Track])) {
+		if !pace.wait(ctx, fmp4.Duration(c.DTS, scale[c.Track])) {
 			return context.Cause(ctx)
 		}
 		advisor.look(c)

@@ -1,8 +1,6 @@
 package pub
 
 import (
-	"math"
-	"math/bits"
 	"time"
 )
 
@@ -65,15 +63,4 @@ func (t *timeline) at(when time.Duration) uint64 {
 		return oldest.id
 	}
 	return t.newest()
-}
-
-// mediaTime converts units of a timescale. Equal times in different timescales
-// give equal durations; what does not fit is the largest duration.
-func mediaTime(units uint64, timescale uint32) time.Duration {
-	hi, lo := bits.Mul64(units, uint64(time.Second))
-	if hi >= uint64(timescale) {
-		return math.MaxInt64
-	}
-	d, _ := bits.Div64(hi, lo, uint64(timescale))
-	return time.Duration(min(d, math.MaxInt64))
 }

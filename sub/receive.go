@@ -17,6 +17,9 @@ type Object struct {
 	Track string
 	moqt.Object
 	Arrival time.Time // when its last byte was read
+	// New says that it was published after the subscription began, and not one of
+	// those that were held before.
+	New bool
 }
 
 // Receive subscribes to the tracks and gives every object to take, one at a
@@ -29,11 +32,11 @@ func (b *Broadcast) Receive(ctx context.Context, take func(Object) error) error 
 	var wg sync.WaitGroup
 	for _, t := range b.Tracks {
 		wg.Go(func() {
-			err := b.receive(ctx, t.Name, func(o moqt.Object) error {
+			err := b.receive(ctx, t.Name, func(o moqt.Object, new bool) error {
 				arrival := time.Now()
 				mu.Lock()
 				defer mu.Unlock()
-				return take(Object{t.Name, o, arrival})
+				return take(Object{t.Name, o, arrival, new})
 			})
 			if err != nil {
 				cancel(err)
@@ -45,13 +48,13 @@ func (b *Broadcast) Receive(ctx context.Context, take func(Object) error) error 
 }
 
 // receive gives one track's objects in order.
-func (b *Broadcast) receive(ctx context.Context, name string, take func(moqt.Object) error) error {
+func (b *Broadcast) receive(ctx context.Context, name string, take func(o moqt.Object, new bool) error) error {
 	tr, f, _, err := b.join(ctx, name, b.back)
 	if err != nil {
 		return fmt.Errorf("track %q: %w", name, err)
 	}
 	defer tr.Close()
-	o := order{take: take}
+	o := order{take: func(o moqt.Object) error { return take(o, false) }}
 	if f != nil {
 		defer f.Close()
 		for {
@@ -68,6 +71,7 @@ func (b *Broadcast) receive(ctx context.Context, name string, take func(moqt.Obj
 			}
 		}
 	}
+	o.take = func(o moqt.Object) error { return take(o, true) }
 	err = o.follow(ctx, tr)
 	var done *transport.TrackDone
 	if errors.As(err, &done) && done.Code == moqt.DoneTrackEnded {

@@ -20,6 +20,9 @@ import (
 type Config struct {
 	// Namespace is the broadcast's name. It is required.
 	Namespace moqt.Namespace
+	// Spares are the names of broadcasts to take instead while that one is not
+	// there, the preferred first. Only NewCameras looks at them.
+	Spares []moqt.Namespace
 	// Tracks are the names of the tracks wanted. If empty, it is the first of
 	// each role that the catalog lists.
 	Tracks []string
@@ -28,6 +31,7 @@ type Config struct {
 	// began is received from its first object on, whatever Back says.
 	Back uint64
 	// Wait is how long to wait for the broadcast to begin. If zero, not at all.
+	// Cameras wait as long when all of them are gone.
 	Wait time.Duration
 	// Logger gets what there is to say. If nil, nothing is logged.
 	Logger *slog.Logger
@@ -35,8 +39,9 @@ type Config struct {
 
 // Broadcast is a broadcast that is received.
 type Broadcast struct {
-	Tracks []catalog.Track // those received
-	Inits  [][]byte        // CMAF header of each
+	Namespace moqt.Namespace
+	Tracks    []catalog.Track // those received
+	Inits     [][]byte        // CMAF header of each
 
 	cfg  Config
 	sess *transport.Session
@@ -53,54 +58,73 @@ func Open(ctx context.Context, sess *transport.Session, c Config) (*Broadcast, e
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	b := &Broadcast{cfg: c, sess: sess, late: time.Now().Add(c.Wait), back: c.Back}
-	cat, first, err := b.readCatalog(ctx)
+	b := &Broadcast{Namespace: c.Namespace, cfg: c, sess: sess, late: time.Now().Add(c.Wait), back: c.Back}
+	var cat *catalog.Catalog
+	err := b.catalogs(ctx, func(newest *catalog.Catalog, first bool) bool {
+		cat = newest
+		if first {
+			b.back = max(b.back, fromTheStart)
+		}
+		return false
+	})
 	if err != nil {
 		return nil, fmt.Errorf("catalog of %s: %w", c.Namespace.Slashed(), err)
 	}
-	if first {
-		b.back = max(b.back, fromTheStart)
-	}
-	if b.Tracks, err = choose(cat, c.Tracks); err != nil {
+	if err := b.take(cat); err != nil {
 		return nil, err
-	}
-	for _, t := range b.Tracks {
-		init, err := cat.Init(t)
-		if err != nil {
-			return nil, fmt.Errorf("track %q: %w", t.Name, err)
-		}
-		b.Inits = append(b.Inits, init)
 	}
 	return b, nil
 }
 
-// readCatalog returns the newest catalog, and whether the broadcast was not
-// there yet when it began to ask.
-func (b *Broadcast) readCatalog(ctx context.Context) (c *catalog.Catalog, first bool, err error) {
+// take chooses the tracks of a catalog.
+func (b *Broadcast) take(cat *catalog.Catalog) (err error) {
+	if b.Tracks, err = choose(cat, b.cfg.Tracks); err != nil {
+		return err
+	}
+	b.Inits = nil
+	for _, t := range b.Tracks {
+		init, err := cat.Init(t)
+		if err != nil {
+			return fmt.Errorf("track %q: %w", t.Name, err)
+		}
+		b.Inits = append(b.Inits, init)
+	}
+	return nil
+}
+
+// catalogs gives the newest catalog to take, and those that come after it, until
+// take returns false. first says that the broadcast was not there yet when it was
+// asked for.
+func (b *Broadcast) catalogs(ctx context.Context, take func(c *catalog.Catalog, first bool) bool) error {
 	tr, f, waited, err := b.join(ctx, catalog.TrackName, 0)
 	if err != nil {
-		return nil, false, err
+		return err
 	}
 	defer tr.Close()
 	_, published := tr.Largest()
-	first = waited || !published
+	first := waited || !published
 	if f != nil {
 		defer f.Close()
 		if o, err := f.ReadObject(ctx); err == nil {
-			c, err = catalog.Parse(o.Payload)
-			return c, first, err
+			c, err := catalog.Parse(o.Payload)
+			if err != nil || !take(c, first) {
+				return err
+			}
 		}
 	}
 	for o, err := range tr.Objects(ctx) {
 		if err != nil {
-			return nil, first, err
+			return err
 		}
-		if o.Object == 0 { // the others are changes
-			c, err = catalog.Parse(o.Payload)
-			return c, first, err
+		if o.Object != 0 { // the others are changes
+			continue
+		}
+		c, err := catalog.Parse(o.Payload)
+		if err != nil || !take(c, first) {
+			return err
 		}
 	}
-	return nil, first, errors.New("the track ended without one")
+	return errors.New("the track ended without one")
 }
 
 // retryEvery is how often a track that is not there is asked for again, where
@@ -114,10 +138,10 @@ func (b *Broadcast) join(ctx context.Context, name string, back uint64) (tr *tra
 	var o transport.SubscribeOptions
 	for {
 		asked := time.Now()
-		tr, f, err = b.sess.Join(ctx, b.cfg.Namespace.Track(name), back, &o)
+		tr, f, err = b.sess.Join(ctx, b.Namespace.Track(name), back, &o)
 		left := time.Until(b.late)
 		var refused *transport.RequestError
-		if !errors.As(err, &refused) || left <= 0 || refused.RetryAfter < 0 && refused.Code != moqt.RequestDoesNotExist {
+		if !errors.As(err, &refused) || left <= 0 || refusedForGood(err) {
 			return tr, f, waited, err
 		}
 		// Asked for the first time, the relay is to say what is: only then is it
@@ -134,6 +158,12 @@ func (b *Broadcast) join(ctx context.Context, name string, back uint64) (tr *tra
 		waited = true
 		o.Rendezvous = time.Until(b.late)
 	}
+}
+
+// refusedForGood reports whether asking again is no use.
+func refusedForGood(err error) bool {
+	var refused *transport.RequestError
+	return errors.As(err, &refused) && refused.RetryAfter < 0 && refused.Code != moqt.RequestDoesNotExist
 }
 
 // choose picks the tracks named, or the first of each role.

@@ -18,8 +18,9 @@ import (
 // what it knows when it is asked, it tells at once.
 const quiet = 300 * time.Millisecond
 
-// list prints the namespaces that are live under prefix, one a line.
-func list(ctx context.Context, c *cli.Context, sess *transport.Session, prefix moqt.Namespace, out io.Writer) error {
+// list prints the namespaces that are live under a prefix, one a line.
+func list(ctx context.Context, c *cli.Context, sess *transport.Session, prefixes []moqt.Namespace, out io.Writer) error {
+	prefix := prefixes[0]
 	names, err := sess.WatchNamespaces(ctx, prefix)
 	if err != nil {
 		return fmt.Errorf("list %q: %w", prefix.Slashed(), err)

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 	"time"
 
@@ -31,10 +32,14 @@ func newApp() *cli.App {
 			"or, with the broadcast in the URL (and a track other than catalog for that alone):\n\n" +
 			"   moq-sub \"moqt://relay.example:4443/#msf:room-camera--catalog\" | ffplay -\n\n" +
 			"A broadcast that begins while moq-sub waits for it is received from its first frame on, one that runs already\n" +
-			"from its newest group. A publisher that is gone for a few seconds is waited for; if it stays away, moq-sub ends with an error.",
+			"from its newest group. A publisher that is gone for a few seconds is waited for; if it stays away, moq-sub ends with an error.\n\n" +
+			"Of several names, such as cameras that look at the same thing, the first that is there is received:\n\n" +
+			"   moq-sub --name room/cam-a --name room/cam-b moqt://relay.example:4443 | ffplay -\n\n" +
+			"When nothing comes of it for 0.7 s, or it ends, the next takes its place from a key frame on, and the output's time\n" +
+			"goes on. One that is preferred is cut back to when it has been back for 4 s.",
 		Version: app.Version(),
 		Flags: append([]cli.Flag{
-			&cli.StringFlag{Name: "name", Usage: "`NAME` of the broadcast, fields separated by /"},
+			&cli.StringSliceFlag{Name: "name", Usage: "`NAME` of the broadcast, fields separated by /; repeatable: the next is taken while those before are not there"},
 			&cli.StringFlag{Name: "list", Usage: "print the namespaces that are live under `PREFIX` (\"\" for all) and end"},
 			&cli.BoolFlag{Name: "json", Usage: "print a JSON line for each object, not the media; with --list, for each namespace"},
 			&cli.StringSliceFlag{Name: "track", Usage: "receive the track of this `NAME`; repeatable; if absent, the first video and the first sound"},
@@ -52,28 +57,36 @@ func run(c *cli.Context) error {
 		return app.Usagef("%w", err)
 	}
 	if uri.Track.Namespace.Len() > 0 && !c.IsSet("name") && !c.IsSet("list") {
-		return receiveFrom(c, receive, uri.Track.Namespace, uri)
+		return receiveFrom(c, receive, []moqt.Namespace{uri.Track.Namespace}, uri)
 	}
 	if c.IsSet("name") == c.IsSet("list") {
 		return app.Usagef("give either --name NAME or --list PREFIX, or a URL that ends with #msf:room-camera--catalog")
 	}
-	do := receive
-	flag := "name"
 	if c.IsSet("list") {
-		do, flag = list, "list"
+		ns, err := moqt.SplitNamespace(c.String("list"))
+		if err != nil {
+			return app.Usagef("--list %q: %w", c.String("list"), err)
+		}
+		return receiveFrom(c, list, []moqt.Namespace{ns}, uri)
 	}
-	ns, err := moqt.SplitNamespace(c.String(flag))
-	if err != nil {
-		return app.Usagef("--%s %q: %w", flag, c.String(flag), err)
+	var names []moqt.Namespace
+	for _, name := range c.StringSlice("name") {
+		ns, err := moqt.SplitNamespace(name)
+		switch {
+		case err != nil:
+			return app.Usagef("--name %q: %w", name, err)
+		case ns.Len() == 0:
+			return app.Usagef("--name %q has no field", name)
+		case slices.Contains(names, ns):
+			return app.Usagef("--name %q is given twice", name)
+		}
+		names = append(names, ns)
 	}
-	if ns.Len() == 0 && flag == "name" {
-		return app.Usagef("--name %q has no field", c.String(flag))
-	}
-	return receiveFrom(c, do, ns, uri)
+	return receiveFrom(c, receive, names, uri)
 }
 
-// receiveFrom dials what uri names and has do talk to it about ns.
-func receiveFrom(c *cli.Context, do func(context.Context, *cli.Context, *transport.Session, moqt.Namespace, io.Writer) error, ns moqt.Namespace, uri transport.URI) error {
+// receiveFrom dials what uri names and has do talk to it about names.
+func receiveFrom(c *cli.Context, do func(context.Context, *cli.Context, *transport.Session, []moqt.Namespace, io.Writer) error, names []moqt.Namespace, uri transport.URI) error {
 	d, err := dialer.Open(c)
 	if err != nil {
 		return err
@@ -96,7 +109,7 @@ func receiveFrom(c *cli.Context, do func(context.Context, *cli.Context, *transpo
 		return err
 	}
 	defer sess.Close()
-	err = do(ctx, c, sess, ns, os.Stdout)
+	err = do(ctx, c, sess, names, os.Stdout)
 	if errors.Is(context.Cause(ctx), errEnough) || errors.Is(err, syscall.EPIPE) {
 		return nil // the time is over, or who reads has seen enough
 	}
@@ -112,30 +125,40 @@ const (
 
 var errEnough = errors.New("the time is over")
 
-// receive writes the broadcast ns to out. Each chunk, or line, is one Write, so
-// who plays from the pipe plays live.
-func receive(ctx context.Context, c *cli.Context, sess *transport.Session, ns moqt.Namespace, out io.Writer) error {
+// receive writes the broadcast, or of several the one that is there, to out. Each
+// chunk, or line, is one Write, so who plays from the pipe plays live.
+func receive(ctx context.Context, c *cli.Context, sess *transport.Session, names []moqt.Namespace, out io.Writer) error {
 	tracks := c.StringSlice("track")
 	if uri, err := transport.ParseURI(c.Args().First()); err == nil && len(tracks) == 0 && uri.Track.Name != "" && uri.Track.Name != catalogTrack {
 		tracks = []string{uri.Track.Name}
 	}
-	b, err := sub.Open(ctx, sess, sub.Config{Namespace: ns, Tracks: tracks, Back: c.Uint64("back"),
-		Wait: c.Duration("wait"), Logger: app.Logger(c)})
+	cfg := sub.Config{Namespace: names[0], Spares: names[1:], Tracks: tracks, Back: c.Uint64("back"),
+		Wait: c.Duration("wait"), Logger: app.Logger(c)}
+	enc := json.NewEncoder(out)
+	line := func(name string, o sub.Object) error {
+		hash := sha256.Sum256(o.Payload)
+		return enc.Encode(objectLine{name, o.Track, o.Group, o.Object.Object, len(o.Payload), o.Arrival.UnixMicro(), hex.EncodeToString(hash[:])})
+	}
+	if len(names) > 1 {
+		cameras := sub.NewCameras(sess, cfg)
+		if !c.Bool("json") {
+			return cameras.WriteMP4(ctx, out)
+		}
+		return cameras.Receive(ctx, func(b *sub.Broadcast, o sub.Object) error { return line(b.Namespace.Slashed(), o) })
+	}
+	b, err := sub.Open(ctx, sess, cfg)
 	if err != nil {
 		return err
 	}
 	if !c.Bool("json") {
 		return b.WriteMP4(ctx, out)
 	}
-	enc := json.NewEncoder(out)
-	return b.Receive(ctx, func(o sub.Object) error {
-		hash := sha256.Sum256(o.Payload)
-		return enc.Encode(objectLine{o.Track, o.Group, o.Object.Object, len(o.Payload), o.Arrival.UnixMicro(), hex.EncodeToString(hash[:])})
-	})
+	return b.Receive(ctx, func(o sub.Object) error { return line("", o) })
 }
 
 // objectLine is what --json prints of an object.
 type objectLine struct {
+	Name    string `json:"name,omitempty"` // of the broadcast, if several were asked for
 	Track   string `json:"track"`
 	Group   uint64 `json:"group"`
 	Object  uint64 `json:"object"`

@@ -24,7 +24,7 @@ pub/catalog               : |
 pub                       : transport transport/moqt pub/fmp4 pub/catalog pub/bond | transport/transporttest internal/netsim relay pub/clip
 pub/bond                  : transport transport/moqt transport/bond | transport/transporttest internal/netsim
 pub/clip                  : pub/fmp4 | pub pub/catalog
-sub                       : transport transport/moqt pub/catalog pub/fmp4 | transport/transporttest pub
+sub                       : transport transport/moqt pub/catalog pub/fmp4 | transport/transporttest pub relay
 
 api                       : transport/moqt internal/prefix client_golang sync time | api/storetest
 api/storetest             : api transport/moqt |
