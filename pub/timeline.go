@@ -1,8 +1,6 @@
 package pub
 
-import (
-	"time"
-)
+import "time"
 
 // timeline hands out group ids and knows which group a media time is in. The
 // track that drives it begins the groups; the others look theirs up.
