@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -486,8 +487,8 @@ func TestBondStreamThatTakesNothing(t *testing.T) {
 		m.deaf.Store(false)
 	})
 	synctest.Test(t, func(t *testing.T) {
-		r := newRelay(t, relay.Config{})
-		client, server := transporttest.Pipe(t, &transporttest.PipeOptions{Window: 32})
+		r := newRelay(t, relay.Config{Bonds: bonds.Config{URI: "moqt://" + strings.Repeat("x", 1000)}})
+		client, server := transporttest.Pipe(t, &transporttest.PipeOptions{Window: 256})
 		go func() {
 			if s, err := transport.NewSession(t.Context(), server, &transport.Config{Extensions: r.Extensions()}); err == nil {
 				r.ServeSession(t.Context(), s)

@@ -3,6 +3,7 @@ package bond
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,8 +18,7 @@ import (
 type otherRelay struct {
 	t       *testing.T
 	policy  Treatment
-	unread  bool       // it reads nothing of what is published
-	window  int        // bytes of a stream that may be unread; 0 is the default
+	unread  bool       // it lets its clients send nothing but control messages
 	mu      sync.Mutex // guards what follows
 	sources []*transport.Session
 	seen    map[moqt.Location]bool
@@ -26,17 +26,20 @@ type otherRelay struct {
 
 // session returns the client's end of a session with the relay.
 func (r *otherRelay) session() *transport.Session {
-	client, server := transporttest.Pipe(r.t, &transporttest.PipeOptions{Window: r.window})
+	client, server := transporttest.Pipe(r.t, nil)
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		sess, err := transport.NewSession(r.t.Context(), server, &transport.Config{Implementation: "x"})
+		sess, err := transport.NewSession(r.t.Context(), server, nil)
 		if err != nil {
 			r.t.Error(err)
 			return
 		}
 		wg.Go(func() { r.serve(sess) })
 	})
-	sess, err := transport.NewSession(r.t.Context(), client, &transport.Config{Implementation: "x"})
+	if r.unread {
+		client = &stuckConn{Conn: client}
+	}
+	sess, err := transport.NewSession(r.t.Context(), client, nil)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -92,9 +95,6 @@ func (r *otherRelay) copy(w *transport.TrackWriter, src *transport.Session, name
 		return
 	}
 	defer rd.Close()
-	if r.unread {
-		<-w.Context().Done()
-	}
 	for o, err := range rd.Objects(w.Context()) {
 		if err != nil {
 			return
@@ -115,10 +115,34 @@ func (r *otherRelay) copy(w *transport.TrackWriter, src *transport.Session, name
 	}
 }
 
+// stuckConn is a connection whose peer gives no credit for streams but the first.
+type stuckConn struct {
+	transport.Conn
+	opened atomic.Int64
+}
+
+func (c *stuckConn) OpenUniStream(ctx context.Context) (transport.SendStream, error) {
+	st, err := c.Conn.OpenUniStream(ctx)
+	if err == nil && c.opened.Add(1) > 1 {
+		st = stuckStream{st, c}
+	}
+	return st, err
+}
+
+type stuckStream struct {
+	transport.SendStream
+	c *stuckConn
+}
+
+func (s stuckStream) Write([]byte) (int, error) {
+	<-s.c.Context().Done()
+	return 0, context.Cause(s.c.Context())
+}
+
 // TestProbeEnds probes a relay that subscribes and reads nothing.
 func TestProbeEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := &otherRelay{t: t, policy: Merges, seen: make(map[moqt.Location]bool), unread: true, window: 16}
+		r := &otherRelay{t: t, policy: Merges, seen: make(map[moqt.Location]bool), unread: true}
 		began := time.Now()
 		got, err := Probe(t.Context(), r.session(), r.session(), r.session())
 		if took := time.Since(began); took > probeTime || err == nil || got != Unknown {
