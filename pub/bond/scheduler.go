@@ -175,24 +175,26 @@ func (s *Scheduler) withdraw(p *path) {
 			continue
 		}
 		delete(u.copies, p)
-		if !s.carried(u) {
-			u.again(span{0, u.Size})
+		if !s.carried(u, p) {
+			u.again(span{0, u.Size}, p)
 		}
 	}
 }
 
-// resend makes what f lacks go out anew, unless another path is to carry it
-// anyway.
+// resend makes what f lacks go out anew: over its path, if that is to carry all of
+// the object, and otherwise unless another path is.
 func (s *Scheduler) resend(f *flight) {
-	if s.byName[f.unit.Object] != f.unit || s.carried(f.unit) {
+	u := f.unit
+	if s.byName[u.Object] != u || u.copies[f.path] == nil && s.carried(u, f.path) {
 		return
 	}
-	f.unit.again(f.span)
+	u.again(f.span, f.path)
 }
 
-// carried reports whether a path that can be relied on is to carry a copy of u.
-func (s *Scheduler) carried(u *unit) bool {
-	return slices.ContainsFunc(s.paths, func(p *path) bool { return u.copies[p] != nil && p.state != Suspect })
+// carried reports whether a path that can be relied on, beside one, is to carry a
+// copy of u.
+func (s *Scheduler) carried(u *unit, beside *path) bool {
+	return slices.ContainsFunc(s.paths, func(p *path) bool { return p != beside && u.copies[p] != nil && p.state != Suspect })
 }
 
 // Observe tells what the transport says of a connection.
@@ -394,7 +396,7 @@ func (s *Scheduler) late(m *member, now time.Time) *flight {
 		for _, o := range p.members {
 			hushed := o.hushed(now)
 			for _, f := range o.flights {
-				if f.copied || s.byName[f.unit.Object] != f.unit || s.carried(f.unit) || len(f.unit.arrived.missing(f.span)) == 0 {
+				if f.copied || s.byName[f.unit.Object] != f.unit || s.carried(f.unit, p) || len(f.unit.arrived.missing(f.span)) == 0 {
 					continue
 				}
 				if !free(p, m) && !f.unit.overdue(p, now) && (now.Before(f.due) && !hushed || s.budget < float64(f.span.size())) {

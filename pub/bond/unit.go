@@ -65,14 +65,19 @@ func (u *unit) given(s span, p *path) int64 {
 	return fresh
 }
 
-// again makes what has not arrived of s go out anew.
-func (u *unit) again(s span) {
+// again makes what has not arrived of s go out anew: over p, if that is to carry a
+// copy, or over any path.
+func (u *unit) again(s span, p *path) {
+	to := &u.unsent
+	if c := u.copies[p]; c != nil {
+		to = &c.spans
+	}
 	if u.Size == 0 {
-		u.unsent = spans{s}
+		*to = spans{s}
 		return
 	}
 	for _, missing := range u.arrived.missing(s) {
-		u.unsent.add(missing)
+		to.add(missing)
 	}
 }
 
