@@ -48,7 +48,13 @@ func (c *copies) late(l moqt.Location, now time.Time) time.Duration {
 func (t *track) arrived(m *bonds.Meter, l moqt.Location, size int64) {
 	now := time.Now()
 	late := t.copies.late(l, now)
-	m.Note(l.Group, size, late, now)
+	gap, group := m.Note(l.Group, size, late, now)
+	if gap > 0 {
+		t.r.m.gaps.Observe(gap.Seconds())
+	}
+	if group > 0 {
+		t.r.m.groups.Observe(group.Seconds())
+	}
 	if late > 0 {
 		t.r.m.lateness.Observe(late.Seconds())
 	}

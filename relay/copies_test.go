@@ -5,6 +5,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/tributary-live/tributary/relay"
 )
 
@@ -13,7 +15,8 @@ import (
 // the state tells how each fares.
 func TestCopiesAreMeasured(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRelay(t, relay.Config{})
+		reg := prometheus.NewRegistry()
+		r := newRelay(t, relay.Config{Metrics: relay.NewMetrics(reg)})
 		first := publish(t, connect(t, r, nil), track)
 		second := publish(t, connect(t, r, nil), track)
 		synctest.Wait()
@@ -46,5 +49,22 @@ func TestCopiesAreMeasured(t *testing.T) {
 		if b.Bytes == 0 || b.Bytes >= a.Bytes {
 			t.Errorf("%d and %d bytes", a.Bytes, b.Bytes)
 		}
+		// Of all copies together, nothing but the distribution is kept.
+		if n, sum := distribution(t, reg, "moq_relay_copy_group_seconds"); n != 6 || sum < 5.9 || sum > 6.1 {
+			t.Errorf("%d distances of groups, %v s in all; want 3 of each copy, a second each", n, sum)
+		}
+		time.Sleep(time.Second)
+		first.write(3, 10)
+		synctest.Wait()
+		if n, sum := distribution(t, reg, "moq_relay_copy_gap_seconds"); n != 1 || sum < 1 || sum > 1.2 {
+			t.Errorf("%d gaps, %v s in all; want the second before the last object alone", n, sum)
+		}
 	})
+}
+
+// distribution returns the number and the sum of what a histogram has observed.
+func distribution(t *testing.T, reg *prometheus.Registry, name string) (uint64, float64) {
+	t.Helper()
+	h := gathered(t, reg, name).GetHistogram()
+	return h.GetSampleCount(), h.GetSampleSum()
 }

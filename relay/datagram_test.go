@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 
 	"github.com/tributary-live/tributary/internal/netsim"
 	"github.com/tributary-live/tributary/relay"
@@ -18,17 +19,23 @@ import (
 // counted returns the value of a counter without labels.
 func counted(t *testing.T, reg *prometheus.Registry, name string) float64 {
 	t.Helper()
+	return gathered(t, reg, name).GetCounter().GetValue()
+}
+
+// gathered returns a metric without labels.
+func gathered(t *testing.T, reg *prometheus.Registry, name string) *dto.Metric {
+	t.Helper()
 	families, err := reg.Gather()
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, f := range families {
 		if f.GetName() == name {
-			return f.GetMetric()[0].GetCounter().GetValue()
+			return f.GetMetric()[0]
 		}
 	}
 	t.Fatalf("there is no metric %s", name)
-	return 0
+	return nil
 }
 
 // datagrams reads the ids of a track's datagrams until the test ends.

@@ -14,7 +14,7 @@ type Metrics struct {
 	redirects, datagramsDropped           prometheus.Counter
 	migrations                            prometheus.Counter
 
-	lateness prometheus.Histogram
+	lateness, gaps, groups prometheus.Histogram
 
 	bonds *bonds.Metrics
 }
@@ -41,13 +41,17 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	if reg != nil {
 		reg.MustRegister(objects)
 	}
-	lateness := prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: "moq", Subsystem: "relay", Name: "copy_lateness_seconds",
-		Help: "How long copies of objects came after the first.", Buckets: []float64{.001, .005, .02, .05, .1, .2, .5, 1, 2, 5}})
-	if reg != nil {
-		reg.MustRegister(lateness)
+	histogram := func(name, help string, buckets ...float64) prometheus.Histogram {
+		h := prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: "moq", Subsystem: "relay", Name: name, Help: help, Buckets: buckets})
+		if reg != nil {
+			reg.MustRegister(h)
+		}
+		return h
 	}
 	return &Metrics{
-		lateness:         lateness,
+		lateness:         histogram("copy_lateness_seconds", "How long copies of objects came after the first.", .001, .005, .02, .05, .1, .2, .5, 1, 2, 5),
+		gaps:             histogram("copy_gap_seconds", "Times of 0.2 s or more without an object, in copies of 10 objects a second or more.", .3, .5, 1, 2, 5, 10),
+		groups:           histogram("copy_group_seconds", "Times between the beginnings of groups, by copy: the distance of key frames.", .25, .5, 1, 2, 3, 5, 10, 20),
 		sessions:         gauge("sessions", "Sessions that are open."),
 		subscriptions:    gauge("subscriptions", "Subscriptions that are served."),
 		tracks:           gauge("tracks", "Tracks that are held."),

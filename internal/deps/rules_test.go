@@ -17,7 +17,7 @@ transport/bond/bondtest   : transport transport/bond |
 
 relay/cache               : transport/moqt |
 relay/bonds               : transport transport/moqt transport/bond transport/wire internal/tasks client_golang time | transport/transporttest
-relay                     : transport transport/moqt transport/bond relay/cache relay/bonds api internal/live internal/prefix internal/tasks client_golang time | transport/transporttest transport/bond/bondtest transport/wire internal/netsim
+relay                     : transport transport/moqt transport/bond relay/cache relay/bonds api internal/live internal/prefix internal/tasks client_golang time | transport/transporttest transport/bond/bondtest transport/wire internal/netsim client_model
 
 pub/fmp4                  : mp4ff |
 pub/catalog               : |

@@ -25,6 +25,10 @@ const (
 	meterTime = 2 * time.Second
 	// maxMetered bounds how many arrivals are remembered for that.
 	maxMetered = 512
+	// lively is how many objects in that time a copy has whose gaps are told: those
+	// of a catalog mean nothing. leastGap is the least gap that is.
+	lively   = 20
+	leastGap = 200 * time.Millisecond
 	// lateWeight is how much of the mean lateness one object is.
 	lateWeight = 16
 )
@@ -42,10 +46,17 @@ type Copy struct {
 }
 
 // Note takes in that an object has come whole, which the first copy of it did that
-// long before: 0 for the first itself.
-func (m *Meter) Note(group uint64, size int64, late time.Duration, now time.Time) {
+// long before: 0 for the first itself. It returns how long nothing had come of a copy
+// that has 10 objects a second or more, and how long after the group before a group
+// begins with this object: 0 if less than 0.2 s, or if none does.
+func (m *Meter) Note(group uint64, size int64, late time.Duration, now time.Time) (gap, between time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if n := len(m.times); n >= lively {
+		if gap = now.Sub(m.times[n-1]); gap < leastGap {
+			gap = 0
+		}
+	}
 	m.objects++
 	m.bytes += size
 	if late == 0 {
@@ -60,9 +71,11 @@ func (m *Meter) Note(group uint64, size int64, late time.Duration, now time.Time
 	if m.begun.IsZero() || group > m.group {
 		if !m.begun.IsZero() {
 			m.between = now.Sub(m.begun)
+			between = m.between
 		}
 		m.group, m.begun = group, now
 	}
+	return gap, between
 }
 
 // Copy returns what the meter shows at a time.

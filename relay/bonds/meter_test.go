@@ -28,6 +28,12 @@ func TestMeter(t *testing.T) {
 	if c = m.Copy(at(60_000)); c.Gap != 2000 || c.FPS != 0 || c.Objects != 30 {
 		t.Errorf("a minute later it shows %+v, want a gap of two seconds and nothing each second", c)
 	}
+	if gap, _ := m.Note(4, 100, 0, at(60_500)); gap != 57_600*time.Millisecond {
+		t.Errorf("the next object ends a gap of %v, want one of 57.6 s", gap)
+	}
+	if gap, _ := m.Note(4, 100, 0, at(60_900)); gap != 0 {
+		t.Errorf("a gap of %v is told of a copy that has had one object in two seconds", gap)
+	}
 	for range 2 * maxMetered {
 		m.Note(4, 1, 0, at(61_000))
 	}
