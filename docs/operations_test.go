@@ -9,6 +9,7 @@ import (
 	"go/token"
 	"io"
 	"io/fs"
+	"maps"
 	"net/http"
 	"os"
 	"os/exec"
@@ -88,10 +89,11 @@ func listenFlags(t *testing.T) []string {
 
 var logged = regexp.MustCompile(`msg="?([^="]+)"? (?:.*)?addr=(\S+)`)
 
-// start runs a command on free ports of the loopback until the test ends.
+// start runs a command on free ports of the loopback until the test ends. ready is
+// the line that tells where it listens; "" if it does not.
 func start(t *testing.T, ready string, args ...string) server {
 	t.Helper()
-	cmd := exec.Command(filepath.Join(bin, args[0]), append(slices.Clone(args[1:]), "--admin", "127.0.0.1:0")...)
+	cmd := exec.Command(filepath.Join(bin, args[0]), append([]string{"--admin", "127.0.0.1:0"}, args[1:]...)...)
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -121,7 +123,7 @@ func start(t *testing.T, ready string, args ...string) server {
 	var s server
 	var all []string
 	late := time.After(20 * time.Second)
-	for s.admin == "" || s.bind == "" {
+	for s.admin == "" || s.bind == "" && ready != "" {
 		select {
 		case line, ok := <-lines:
 			if !ok {
@@ -165,30 +167,38 @@ func get(t *testing.T, url string) string {
 
 var metric = regexp.MustCompile(`(?m)^# TYPE (moq_\w+) (\w+)`)
 
-// The list of metrics is that of the servers' admin listeners.
-func TestMetrics(t *testing.T) {
-	listen := listenFlags(t)
-	api := start(t, "moq-api listening", "moq-api", "--bind", "127.0.0.1:0")
-	get(t, "http://"+api.bind+"/origins") // counters of requests come with the first
-	servers := []server{
-		api,
-		start(t, "relay ready", append([]string{"moq-relay"}, listen...)...),
-		start(t, "directory ready", append([]string{"moq-dir"}, listen...)...),
-	}
-	found := make(map[string]bool)
+// metrics returns the names and types of what servers show, and asks for their other
+// admin pages.
+func metrics(t *testing.T, servers ...server) []string {
+	t.Helper()
+	found := make(map[string]int) // and how many servers have it
 	for _, s := range servers {
 		for _, path := range []string{"/livez", "/readyz", "/state", "/debug/pprof/cmdline"} {
 			get(t, "http://"+s.admin+path)
 		}
 		for _, m := range metric.FindAllStringSubmatch(get(t, "http://"+s.admin+"/metrics"), -1) {
-			found[m[1]+" | "+m[2]] = true
+			found[m[1]+" | "+m[2]]++
 		}
 	}
-	var want []string
-	for m := range found {
-		want = append(want, m)
+	if n := found[buildInfo]; n != len(servers) {
+		t.Errorf("%d of %d programs tell what they are", n, len(servers))
 	}
-	sameRows(t, "metrics", rows(t, readPage(t, operationsPage), "Metrics"), want)
+	return slices.Sorted(maps.Keys(found))
+}
+
+const buildInfo = "moq_build_info | gauge"
+
+// The lists of metrics are those of the admin listeners.
+func TestMetrics(t *testing.T) {
+	servers, publisher := programs(t)
+	sameRows(t, "metrics", rows(t, readPage(t, operationsPage), "Metrics"), metrics(t, servers...))
+	const begin = "\nMetrics of `moq-pub"
+	_, table, ok := strings.Cut(readPage(t, "docs/multipath.md"), begin)
+	if !ok {
+		t.Fatalf("docs/multipath.md has no %q", begin)
+	}
+	of := slices.DeleteFunc(metrics(t, publisher), func(m string) bool { return m == buildInfo })
+	sameRows(t, "metrics of moq-pub", rows(t, "\n## Metrics\n"+table, "Metrics"), of)
 }
 
 // logKeys returns the keys of all log lines of the module's code.

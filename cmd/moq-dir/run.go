@@ -7,14 +7,13 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/quic-go/quic-go"
 	"github.com/urfave/cli/v2"
 
 	"github.com/tributary-live/tributary/dir"
 	"github.com/tributary-live/tributary/internal/app"
 	"github.com/tributary-live/tributary/internal/devcert"
+	"github.com/tributary-live/tributary/internal/metrics"
 	"github.com/tributary-live/tributary/internal/trace"
 	"github.com/tributary-live/tributary/transport"
 	"github.com/tributary-live/tributary/transport/moqt"
@@ -64,8 +63,7 @@ func run(c *cli.Context) error {
 		return err
 	}
 	defer traces.Close()
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	registry := metrics.NewRegistry("moq-dir", app.Version())
 	if err := d.Register(registry); err != nil {
 		return err
 	}

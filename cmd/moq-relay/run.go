@@ -12,12 +12,12 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/urfave/cli/v2"
 
 	"github.com/tributary-live/tributary/internal/app"
 	"github.com/tributary-live/tributary/internal/devcert"
 	"github.com/tributary-live/tributary/internal/draft"
+	"github.com/tributary-live/tributary/internal/metrics"
 	"github.com/tributary-live/tributary/internal/site"
 	"github.com/tributary-live/tributary/internal/trace"
 	"github.com/tributary-live/tributary/internal/trust"
@@ -106,8 +106,7 @@ func run(c *cli.Context) error {
 	}
 	dialer := &transport.Dialer{TLSConfig: clientTLS, Config: dialConfig}
 
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	registry := metrics.NewRegistry("moq-relay", app.Version())
 	trace.Register(registry, traces)
 	budget := cache.NewBudget(sizeMemory(c.Int64("cache-bytes"), log))
 	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "moq", Subsystem: "relay", Name: "cache_bytes",
