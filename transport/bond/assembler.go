@@ -149,7 +149,7 @@ func (a *Assembler) Add(member uint64, h *Header, c Chunk, now time.Time) (fresh
 		return 0, err
 	}
 	p.last = member
-	fresh, grown, err := p.add(c, a.limits.MaxRuns)
+	fresh, grown, err := p.add(member, c, a.limits.MaxRuns)
 	if err == ErrOverflow {
 		return 0, err
 	}

@@ -18,6 +18,7 @@ type record struct {
 	objects []*recorded
 	notYet  bool
 	refuse  error // what writers say
+	wrong   byte  // that they refuse, if it is not 0
 	has     func(Object) bool
 }
 
@@ -43,6 +44,8 @@ func (r *record) Has(o Object) bool { return r.has != nil && r.has(o) }
 
 func (r *record) Alone(uint64, Object, int64, time.Time) {}
 
+var errWrong = errors.New("these bytes are wrong")
+
 type recorder struct {
 	*record
 	group uint64
@@ -58,6 +61,9 @@ func (w *recorder) Begin(h *Header) error {
 
 func (w *recorder) Extend(b []byte) error {
 	w.at.payload = append(w.at.payload, b...)
+	if w.wrong != 0 && bytes.IndexByte(b, w.wrong) >= 0 {
+		return errWrong
+	}
 	return w.refuse
 }
 
@@ -516,6 +522,60 @@ func TestWriterRefuses(t *testing.T) {
 	}
 	if want := []string{"open 0", "0/0", "open 0", "0/1"}; !slices.Equal(sink.log, want) || string(sink.objects[1].payload) != "ab" {
 		t.Errorf("it did %q, want %q", sink.log, want)
+	}
+}
+
+// TestWhoseBytesAreWrong has bytes that the sink refuses wait behind a hole, which
+// another member fills, between those of others: who has sent them first is told, and
+// nobody else.
+func TestWhoseBytesAreWrong(t *testing.T) {
+	const size = 3 * pageSize
+	type piece struct {
+		member   uint64
+		from, to int
+	}
+	for name, pieces := range map[string][]piece{
+		"behind":      {{2, 30_000, 40_000}, {1, 10_000, 30_000}, {1, 40_000, size}, {3, 0, 10_000}},
+		"before":      {{1, 35_000, size}, {2, 25_000, 35_000}, {1, 5_000, 25_000}, {3, 0, 5_000}},
+		"overlapping": {{1, 40_000, size}, {1, 20_000, 30_000}, {2, 10_000, 45_000}, {3, 0, 30_000}},
+		"copied":      {{2, 30_000, 40_000}, {1, 20_000, 45_000}, {3, 0, 20_000}},
+		"at once":     {{2, 30_000, size}, {1, 0, 20_000}, {2, 20_000, 30_000}},
+	} {
+		payload := make([]byte, size)
+		payload[33_000] = 'X'
+		sink := &record{wrong: 'X'}
+		a := NewAssembler(Limits{}, sink)
+		var faults []uint64
+		for _, p := range pieces {
+			_, err := a.Add(p.member, head(0, 0, size), Chunk{Offset: int64(p.from), Bytes: payload[p.from:p.to]}, start)
+			if f, ok := err.(*Fault); ok && f.Err == errWrong {
+				faults = append(faults, f.Member)
+			} else if err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		if !slices.Equal(faults, []uint64{2}) {
+			t.Errorf("%s: the fault of %v, want that of 2", name, faults)
+		}
+	}
+}
+
+// TestTooManySenders alternates between two members: what is remembered of who sent
+// what is bounded, and the object is whole all the same.
+func TestTooManySenders(t *testing.T) {
+	sink := &record{}
+	a := NewAssembler(Limits{}, sink)
+	payload := bytes.Repeat([]byte("ab"), 500)
+	for i := len(payload) - 1; i >= 0; i-- {
+		if _, err := a.Add(uint64(i%2), head(0, 0, len(payload)), Chunk{Offset: int64(i), Bytes: payload[i : i+1]}, start); err != nil {
+			t.Fatal(err)
+		}
+		if p := a.open[head(0, 0, 0).Object]; p != nil && len(p.senders) > maxSenders {
+			t.Fatalf("%d pieces are told apart", len(p.senders))
+		}
+	}
+	if len(sink.objects) != 1 || !bytes.Equal(sink.objects[0].payload, payload) {
+		t.Errorf("it did %q", sink.log)
 	}
 }
 

@@ -49,6 +49,27 @@ type part struct {
 	shed      bool  // its member held too much
 	told      bool  // that it is whole
 	shares    []share
+	senders   []sender // ascending, of bytes that were not taken
+}
+
+// sender is which member has sent a piece first.
+type sender struct {
+	run
+	member uint64
+}
+
+// maxSenders bounds how many pieces of an object it is remembered of who has sent
+// them. What is wrong in others is the fault of who has brought them to light.
+const maxSenders = 64
+
+// sentBy notes who has sent a piece, nothing of which was there.
+func (p *part) sentBy(member uint64, r run) {
+	i, _ := slices.BinarySearchFunc(p.senders, r.off, func(s sender, off int64) int { return int(min(max(s.off-off, -1), 1)) })
+	if i > 0 && p.senders[i-1].member == member && p.senders[i-1].end == r.off {
+		p.senders[i-1].end = r.end
+	} else if len(p.senders) < maxSenders {
+		p.senders = slices.Insert(p.senders, i, sender{r, member})
+	}
 }
 
 // share is how many bytes of an object a member has sent, copies counted.
@@ -83,9 +104,9 @@ func (p *part) whole() bool {
 	return p.elsewhere || p.have == p.header.Size && !p.header.Gone
 }
 
-// add puts c in its place and returns how many of its bytes are new, and how much
-// room was made for them.
-func (p *part) add(c Chunk, maxRuns int) (fresh, grown int64, err error) {
+// add puts c, which a member has sent, in its place and returns how many of its bytes
+// are new, and how much room was made for them.
+func (p *part) add(member uint64, c Chunk, maxRuns int) (fresh, grown int64, err error) {
 	off, end := c.Offset, c.Offset+int64(len(c.Bytes))
 	if off == end {
 		return 0, 0, nil
@@ -108,6 +129,16 @@ func (p *part) add(c Chunk, maxRuns int) (fresh, grown int64, err error) {
 		return 0, 0, ErrOverflow
 	}
 	grown = p.put(off, c.Bytes)
+	at := off
+	for _, r := range p.runs[i:j] {
+		if at < r.off {
+			p.sentBy(member, run{at, r.off})
+		}
+		at = r.end
+	}
+	if at < end {
+		p.sentBy(member, run{at, end})
+	}
 	merged := run{off, end}
 	if i < j {
 		merged = run{min(off, p.runs[i].off), max(end, p.runs[j-1].end)}
@@ -168,17 +199,30 @@ func (p *part) holds(off int64, b []byte) bool {
 	return same
 }
 
-// take gives w the bytes that continue what it has.
-func (p *part) take(w SubgroupWriter) (err error) {
-	if len(p.runs) == 0 || p.runs[0].off > 0 || p.runs[0].end == p.out {
-		return nil
+// take gives w the bytes that continue what it has, those of each sender apart. It
+// returns whose bytes an error is about: the last that came, where that is not known.
+func (p *part) take(w SubgroupWriter) (member uint64, err error) {
+	if len(p.runs) == 0 || p.runs[0].off > 0 {
+		return p.last, nil
 	}
-	out := p.out
-	p.out = p.runs[0].end
-	p.each(out, p.out-out, func(number, at, n int64) {
-		if err == nil {
-			err = w.Extend(p.pages[number][at : at+n])
+	for end := p.runs[0].end; p.out < end && err == nil; {
+		to := end
+		member = p.last
+		if len(p.senders) > 0 {
+			if s := p.senders[0]; p.out < s.off {
+				to = s.off
+			} else {
+				member, to = s.member, s.end
+				p.senders = slices.Delete(p.senders, 0, 1)
+			}
 		}
-	})
-	return err
+		out := p.out
+		p.out = to
+		p.each(out, to-out, func(number, at, n int64) {
+			if err == nil {
+				err = w.Extend(p.pages[number][at : at+n])
+			}
+		})
+	}
+	return member, err
 }

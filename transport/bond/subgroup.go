@@ -132,14 +132,14 @@ func (a *Assembler) extend(p *part) {
 	case p.elsewhere:
 		w.Skip(&p.header)
 	default:
-		err := p.take(w)
+		member, err := p.take(w)
 		if err == ErrAgain {
 			p.out = 0
 			if err = w.Begin(&p.header); err == nil {
-				err = p.take(w)
+				member, err = p.take(w)
 			}
 		}
-		a.check(p.sub, p.last, err)
+		a.check(p.sub, member, err)
 	}
 }
 
