@@ -95,6 +95,7 @@ type ChunkReader struct {
 	r      io.Reader
 	header Header
 	buf    []byte
+	any    bool // a chunk was read
 }
 
 // NewChunkReader reads the header of a stream from r, which it reads in small
@@ -104,7 +105,7 @@ func NewChunkReader(r io.Reader) (*ChunkReader, error) {
 	h := &c.header
 	for _, f := range []*uint64{&h.Alias, &h.Group, &h.Subgroup, &h.Object.Object, &h.Previous} {
 		var err error
-		if *f, err = c.int(); err != nil {
+		if *f, err = readVarint(c.r); err != nil {
 			return nil, cut(err)
 		}
 	}
@@ -116,7 +117,7 @@ func NewChunkReader(r io.Reader) (*ChunkReader, error) {
 	h.Priority = moqt.Priority(b[1])
 	h.Last, h.Copy, h.Begins = flags&flagLast != 0, flags&flagCopy != 0, flags&flagBegins != 0
 	h.End, h.Gone = flags&flagEnd != 0, flags&flagGone != 0
-	size, err := c.int()
+	size, err := readVarint(c.r)
 	switch {
 	case err != nil:
 		return nil, cut(err)
@@ -133,7 +134,7 @@ func NewChunkReader(r io.Reader) (*ChunkReader, error) {
 	}
 	h.Size = int64(size)
 	if flags&flagProperties != 0 {
-		n, err := c.int()
+		n, err := readVarint(c.r)
 		if err != nil {
 			return nil, cut(err)
 		}
@@ -154,15 +155,18 @@ func (c *ChunkReader) Header() *Header { return &c.header }
 // Next returns the next chunk, whose bytes are valid until the next call. It
 // returns io.EOF after the last, if the stream ended well there.
 func (c *ChunkReader) Next() (Chunk, error) {
-	seq, err := c.int()
-	if err != nil {
-		return Chunk{}, err // io.EOF is the end of the stream
+	seq, err := readVarint(c.r)
+	if err == io.EOF && c.any {
+		return Chunk{}, err // the end of the stream
 	}
-	off, err := c.int()
 	if err != nil {
 		return Chunk{}, cut(err)
 	}
-	n, err := c.int()
+	off, err := readVarint(c.r)
+	if err != nil {
+		return Chunk{}, cut(err)
+	}
+	n, err := readVarint(c.r)
 	size := uint64(c.header.Size)
 	switch {
 	case err != nil:
@@ -181,15 +185,8 @@ func (c *ChunkReader) Next() (Chunk, error) {
 	if _, err := io.ReadFull(c.r, c.buf); err != nil {
 		return Chunk{}, cut(err)
 	}
+	c.any = true
 	return Chunk{seq, int64(off), c.buf}, nil
-}
-
-func (c *ChunkReader) int() (uint64, error) {
-	v, err := readVarint(c.r)
-	if err == io.ErrUnexpectedEOF {
-		err = cut(err)
-	}
-	return v, err
 }
 
 // readVarint reads an integer. It returns io.EOF only before its first byte.
