@@ -1,6 +1,7 @@
 package multipath
 
 import (
+	"hash/crc32"
 	"slices"
 	"sync"
 	"time"
@@ -18,6 +19,7 @@ type book struct {
 type entry struct {
 	made, whole time.Time // whole is zero for what has not come
 	size        int
+	sum         uint32 // of the payload
 	vital       bool
 }
 
@@ -27,13 +29,13 @@ const lostAfter = 4 * time.Second
 func (b *book) make(u *unit) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.pages[u.track] = append(b.pages[u.track], entry{made: u.made, size: len(u.payload), vital: u.vital})
+	b.pages[u.track] = append(b.pages[u.track], entry{made: u.made, size: len(u.payload), sum: crc32.ChecksumIEEE(u.payload), vital: u.vital})
 	b.under += len(u.payload)
 }
 
-// take notes that object n of a track is whole. What was not made, or comes twice,
-// is not counted.
-func (b *book) take(track, n int) {
+// take notes that object n of a track is whole, and the CRC-32 of its payload. What
+// was not made so, or comes twice, is not counted.
+func (b *book) take(track, n int, sum uint32) {
 	now := time.Now()
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -41,7 +43,7 @@ func (b *book) take(track, n int) {
 		return
 	}
 	e := &b.pages[track][n]
-	if e.whole.IsZero() {
+	if e.whole.IsZero() && e.sum == sum {
 		e.whole = now
 		b.under -= e.size
 	}
@@ -186,6 +188,10 @@ func (s *Scenario) gap(shown []time.Time, began time.Time) (longest time.Duratio
 		to = from.Add(silence)
 	}
 	slices.SortFunc(shown, time.Time.Compare)
+	if len(shown) == 0 {
+		return end.Sub(from)
+	}
+	longest = max(0, shown[0].Sub(from))
 	for i, at := range shown {
 		next := end
 		if i+1 < len(shown) {

@@ -1,6 +1,7 @@
 package multipath
 
 import (
+	"hash/crc32"
 	"math"
 	"testing"
 	"testing/synctest"
@@ -12,18 +13,22 @@ func TestOutcome(t *testing.T) {
 		s := &Scenario{Links: []Link{{Rate: 1}, {Rate: 9, Later: true}}, Length: 10 * time.Second, From: 2 * time.Second}
 		began := time.Now()
 		var b book
+		payload := make([]byte, 12_500)
+		sum := crc32.ChecksumIEEE(payload)
 		at := func(d time.Duration) { time.Sleep(time.Until(began.Add(d))) }
 		for i := range 10 { // one a second, of 12,500 bytes
 			at(time.Duration(i) * time.Second)
-			b.make(&unit{track: video, n: i, made: time.Now(), payload: make([]byte, 12_500), vital: i == 5})
+			b.make(&unit{track: video, n: i, made: time.Now(), payload: payload, vital: i == 5})
 			if i == 7 {
-				continue // never comes
+				b.take(video, i, sum+1)
+				continue // never comes as it was made
 			}
 			at(time.Duration(i)*time.Second + time.Duration(100*i)*time.Millisecond)
-			b.take(video, i)
-			b.take(video, i) // counts once
+			b.take(video, i, sum+1) // of other bytes
+			b.take(video, i, sum)
+			b.take(video, i, sum) // counts once
 		}
-		b.take(video, 10) // was not made
+		b.take(video, 10, sum) // was not made
 		o := b.outcome(s, began)
 		if o.Objects != 8 || o.Lost != 1 || o.VitalLost != 0 {
 			t.Errorf("%d objects, %d lost, %d vital; want 8, 1, 0", o.Objects, o.Lost, o.VitalLost)
@@ -49,14 +54,40 @@ func TestOutcome(t *testing.T) {
 	})
 }
 
+// TestGap has pictures that begin late, or never do.
+func TestGap(t *testing.T) {
+	s := &Scenario{Length: 10 * time.Second, From: 2 * time.Second}
+	began := time.Now()
+	for _, c := range []struct {
+		shown []time.Duration
+		gap   time.Duration // Scenario.Gap
+		want  time.Duration
+	}{
+		{nil, 0, 8 * time.Second},
+		{nil, 9 * time.Second, time.Second},
+		{[]time.Duration{6 * time.Second, 7 * time.Second, 9500 * ms}, 0, 4 * time.Second},
+		{[]time.Duration{time.Second, 3 * time.Second, 6 * time.Second, 9500 * ms}, 0, 3500 * ms},
+	} {
+		var shown []time.Time
+		for _, d := range c.shown {
+			shown = append(shown, began.Add(d))
+		}
+		s.Gap = c.gap
+		if got := s.gap(shown, began); got != c.want {
+			t.Errorf("shown at %v, gap from %v: %v, want %v", c.shown, c.gap, got, c.want)
+		}
+	}
+}
+
 func TestUnderWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b book
 		for n := range 4 {
 			b.make(&unit{track: video, n: n, made: time.Now(), payload: make([]byte, 100)})
 		}
-		b.take(video, 0)
-		b.take(video, 2)
+		sum := crc32.ChecksumIEEE(make([]byte, 100))
+		b.take(video, 0, sum)
+		b.take(video, 2, sum)
 		if got := b.underWay(); got != 200 {
 			t.Errorf("%d bytes are under way, want 200", got)
 		}

@@ -3,6 +3,7 @@ package multipath
 import (
 	"context"
 	"encoding/binary"
+	"hash/crc32"
 	"io"
 	"net"
 	"sync"
@@ -98,10 +99,11 @@ func (p *mptcp) accept() {
 		if _, err := io.ReadFull(conn, b); err != nil {
 			return
 		}
-		if _, err := io.CopyN(io.Discard, conn, int64(binary.BigEndian.Uint32(b[8:]))); err != nil {
+		sum := crc32.NewIEEE()
+		if _, err := io.CopyN(sum, conn, int64(binary.BigEndian.Uint32(b[8:]))); err != nil {
 			return
 		}
-		p.book.take(int(binary.BigEndian.Uint32(b)), int(binary.BigEndian.Uint32(b[4:])))
+		p.book.take(int(binary.BigEndian.Uint32(b)), int(binary.BigEndian.Uint32(b[4:])), sum.Sum32())
 	}
 }
 

@@ -3,6 +3,7 @@ package multipath
 import (
 	"context"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"sync"
 	"time"
@@ -263,10 +264,11 @@ func (st *stage) receive(ctx context.Context, tr *transport.TrackReader, track i
 				if err != nil {
 					return
 				}
-				if _, err := io.Copy(io.Discard, r); err != nil {
+				sum := crc32.NewIEEE()
+				if _, err := io.Copy(sum, r); err != nil {
 					return
 				}
-				st.book.take(track, st.number(track, obj.Location))
+				st.book.take(track, st.number(track, obj.Location), sum.Sum32())
 			}
 		})
 	}
