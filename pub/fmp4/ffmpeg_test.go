@@ -77,6 +77,7 @@ func TestFFmpeg(t *testing.T) {
 				out := filepath.Join(dir, strconv.Itoa(i)+".mp4")
 				write(t, out, file(tr, chunks))
 				samePackets(t, fmt.Sprintf("track %d alone", i), packets(t, out)[0], want[i])
+				sameSamples(t, tr, chunks, want[i])
 			}
 			merged, _, err := MergeHeaders(headers)
 			if err != nil {

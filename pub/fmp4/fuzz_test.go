@@ -44,6 +44,16 @@ func FuzzReader(f *testing.F) {
 			if got.Track != c.Track || got.DTS != c.DTS || got.Duration != c.Duration || got.Samples != c.Samples || got.Key != c.Key || !bytes.Equal(got.Data, c.Data) {
 				t.Fatalf("chunk read once more is %v %d+%d/%d %v, want %v %d+%d/%d %v", got.Track, got.DTS, got.Duration, got.Samples, got.Key, c.Track, c.DTS, c.Duration, c.Samples, c.Key)
 			}
+			if u, err := NewUnpacker(tr.Header); err == nil {
+				samples, err := u.Samples(c.Data)
+				size := 0
+				for _, s := range samples {
+					size += len(s.Data)
+				}
+				if err == nil && (len(samples) != c.Samples || size > len(c.Data)) {
+					t.Fatalf("%d samples of %d bytes, want %d of at most %d", len(samples), size, c.Samples, len(c.Data))
+				}
+			}
 			if moved, err := Retime(c.Data, 1, 1<<40, 1); err == nil && len(moved) > len(got.Data)+4 {
 				t.Fatalf("retimed chunk has %d bytes, was %d", len(moved), len(got.Data))
 			}

@@ -70,28 +70,12 @@ type headerParts struct {
 }
 
 func splitHeader(header []byte) (*headerParts, error) {
-	boxes, err := box{name: "header", data: header}.children(0)
+	moov, track, err := soleTrack(header)
 	if err != nil {
 		return nil, err
 	}
-	var moov *box
-	for i, b := range boxes {
-		if b.name == "moov" {
-			moov = &boxes[i]
-		}
-	}
-	if moov == nil {
-		return nil, errors.New("fmp4: no moov in it")
-	}
-	tracks, err := parseMoov(*moov, true) // checks the lengths of all that is used below
-	if err != nil {
-		return nil, err
-	}
-	if len(tracks) != 1 {
-		return nil, moov.fail("has %d tracks, not one", len(tracks))
-	}
-	p := &headerParts{id: tracks[0].ID}
-	boxes, _ = moov.children(0)
+	p := &headerParts{id: track.ID}
+	boxes, _ := moov.children(0)
 	for _, b := range boxes {
 		switch b.name {
 		case "mvhd":
@@ -112,6 +96,31 @@ func splitHeader(header []byte) (*headerParts, error) {
 		}
 	}
 	return p, nil
+}
+
+// soleTrack finds and reads the moov of a header with one track. The lengths of
+// all that the header of a track has in it are checked then.
+func soleTrack(header []byte) (moov *box, t *track, err error) {
+	boxes, err := box{name: "header", data: header}.children(0)
+	if err != nil {
+		return nil, nil, err
+	}
+	for i, b := range boxes {
+		if b.name == "moov" {
+			moov = &boxes[i]
+		}
+	}
+	if moov == nil {
+		return nil, nil, errors.New("fmp4: no moov in it")
+	}
+	tracks, err := parseMoov(*moov, true)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(tracks) != 1 {
+		return nil, nil, moov.fail("has %d tracks, not one", len(tracks))
+	}
+	return moov, tracks[0], nil
 }
 
 func putTrackID(tkhd []byte, hdr int, id uint32) {

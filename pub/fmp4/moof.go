@@ -244,6 +244,7 @@ func (t *traf) parseTrun(b box, end *int64, room int) error {
 		samples[i] = s
 		r.size += int64(s.size)
 	}
+	r.samples = samples
 	*end = r.at + r.size
 	if n > 0 {
 		t.runs = append(t.runs, r)

@@ -8,11 +8,8 @@ func (r *Reader) split(frag *fragment, mdat box, whole []byte) ([]*Chunk, error)
 	for i := range frag.trafs {
 		t := &frag.trafs[i]
 		known := r.byID[t.id]
-		for _, run := range t.runs {
-			if run.at < at || run.at+run.size > at+int64(len(body)) {
-				return nil, run.trun.fail("its data, bytes %d to %d, is not in the mdat at byte %d with %d bytes",
-					run.at, run.at+run.size, mdat.at, len(mdat.data))
-			}
+		if err := t.inside(mdat); err != nil {
+			return nil, err
 		}
 		if !t.hasTime {
 			t.time = known.next
@@ -38,6 +35,18 @@ func (r *Reader) split(frag *fragment, mdat box, whole []byte) ([]*Chunk, error)
 		chunks = append(chunks, c)
 	}
 	return chunks, nil
+}
+
+// inside checks that the data of all samples is in mdat.
+func (t *traf) inside(mdat box) error {
+	from, to := mdat.at+int64(mdat.hdr), mdat.at+int64(len(mdat.data))
+	for _, r := range t.runs {
+		if r.at < from || r.at+r.size > to {
+			return r.trun.fail("its data, bytes %d to %d, is not in the mdat at byte %d with %d bytes",
+				r.at, r.at+r.size, mdat.at, len(mdat.data))
+		}
+	}
+	return nil
 }
 
 // isChunk reports whether moof and mdat can stay as they are: one track,
