@@ -25,6 +25,9 @@ pub                       : transport transport/moqt pub/fmp4 pub/catalog pub/bo
 pub/bond                  : transport transport/moqt transport/bond | transport/transporttest internal/netsim
 pub/clip                  : pub/fmp4 | pub pub/catalog
 sub                       : transport transport/moqt pub/catalog pub/fmp4 | transport/transporttest pub relay
+rtmp                      : pub/fmp4 gortmplib | rtmp/rtmptest internal/devcert
+rtmp/rtmptest             : gortmplib |
+forward                   : sub rtmp pub/fmp4 transport/moqt | transport transport/transporttest pub pub/catalog rtmp/rtmptest
 
 api                       : transport/moqt internal/prefix client_golang sync time | api/storetest
 api/storetest             : api transport/moqt |
@@ -55,7 +58,7 @@ cmd/moq-dir               : dir transport transport/moqt internal/app internal/d
 cmd/moq-interop-client    : interop transport/moqt transport/wire internal/app internal/trace internal/trust cli | internal/devcert relay transport
 cmd/moq-pub               : pub pub/bond pub/clip pub/fmp4 transport transport/moqt internal/app internal/dialer internal/metrics internal/netif internal/trust cli client_golang | internal/devcert
 cmd/moq-relay             : relay relay/bonds relay/cache api transport transport/moqt web internal/app internal/devcert internal/draft internal/metrics internal/site internal/trace internal/trust cli client_golang | internal/netsim
-cmd/moq-sub               : sub transport transport/moqt internal/app internal/dialer cli | internal/devcert
+cmd/moq-sub               : forward rtmp sub transport transport/moqt internal/app internal/dialer cli | internal/devcert
 
 bench                     : transport transport/moqt internal/netsim internal/devcert quic-go sys | transport/transporttest
 bench/lab                 : internal/netsim sys |

@@ -1,0 +1,419 @@
+package rtmp
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/bluenviron/gortmplib/pkg/amf0"
+	"github.com/bluenviron/gortmplib/pkg/handshake"
+	"github.com/bluenviron/gortmplib/pkg/rawmessage"
+
+	"github.com/tributary-live/tributary/internal/devcert"
+	"github.com/tributary-live/tributary/pub/fmp4"
+	"github.com/tributary-live/tributary/rtmp/rtmptest"
+)
+
+const testURL = "rtmp://live.example/app/secretkey?sign=topsecret"
+
+func formats(t *testing.T) (video, audio *Format) {
+	t.Helper()
+	video, err := NewFormat(&fmp4.Unpacker{Track: fmp4.Track{Kind: fmp4.Video, Width: 64, Height: 48}, Entry: "avc1", Config: unhex(t, avcC)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	audio, err = NewFormat(&fmp4.Unpacker{Track: fmp4.Track{Kind: fmp4.Audio, Codec: "mp4a.40.2"}, Entry: "mp4a", Config: unhex(t, asc)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return video, audio
+}
+
+func parse(t *testing.T, s string) *URL {
+	t.Helper()
+	u, err := ParseURL(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
+
+// serve returns a Config whose connections serve serves.
+func serve(t *testing.T, serve func(net.Conn)) *Config {
+	var wg sync.WaitGroup
+	t.Cleanup(wg.Wait)
+	return &Config{Dial: func(context.Context, string, string) (net.Conn, error) {
+		client, server := net.Pipe()
+		wg.Go(func() {
+			defer server.Close()
+			serve(server)
+		})
+		return client, nil
+	}}
+}
+
+// All that is written arrives, also beyond the times that fit in 24 and 32 bits.
+func TestPublish(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		video, audio := formats(t)
+		var got []rtmptest.Packet
+		var path string
+		end := make(chan error, 1)
+		c := serve(t, func(conn net.Conn) {
+			s, err := rtmptest.Accept(conn)
+			for err == nil {
+				path = s.Path
+				var p rtmptest.Packet
+				if p, err = s.Next(); err == nil {
+					got = append(got, p)
+				}
+			}
+			end <- err
+		})
+		p, err := Publish(t.Context(), parse(t, testURL), c, video, audio)
+		if err != nil {
+			t.Fatal(err)
+		}
+		large := bytes.Repeat([]byte("large"), 100_000)
+		const day = 24 * time.Hour
+		write := func(kind Kind, at time.Duration, body []byte) {
+			t.Helper()
+			if err := p.Write(kind, at, body); err != nil {
+				t.Fatal(err)
+			}
+		}
+		meta, err := Metadata("test", video, audio)
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(Data, 0, meta)
+		write(Video, 0, video.Header())
+		write(Audio, 0, audio.Header())
+		write(Video, 0, video.Body(true, 0, large))
+		write(Audio, 21333*time.Microsecond, audio.Body(true, 0, []byte("sound")))
+		var want []time.Duration // frames for 60 days, an hour between them
+		for at := time.Hour; at < 60*day; at += time.Hour {
+			write(Video, at, video.Body(false, 80*time.Millisecond, []byte("frame")))
+			want = append(want, time.Duration(uint32(at.Milliseconds()))*time.Millisecond)
+		}
+		p.Close()
+		if err := <-end; err != io.EOF {
+			t.Errorf("the server ends with %v, want a goodbye", err)
+		}
+		if path != "/app/secretkey?sign=topsecret" {
+			t.Errorf("published at %s", path)
+		}
+		if len(got) != 4+len(want) || !got[0].Header || !got[1].Header || !bytes.Equal(got[2].Data, large) || !got[2].Key {
+			t.Fatalf("%d packets, want two headers, a key frame and more, %d in all", len(got), 4+len(want))
+		}
+		if s := got[3]; s.Codec != "mp4a" || string(s.Data) != "sound" || s.DTS != 21*time.Millisecond {
+			t.Errorf("sound %q at %v, want it at 21 ms", s.Data, s.DTS)
+		}
+		for i, p := range got[4:] {
+			if p.DTS != want[i] || p.PTS != want[i]+80*time.Millisecond || p.Key {
+				t.Fatalf("frame %d at %v (%v), want %v", i, p.DTS, p.PTS, want[i])
+			}
+		}
+		if sent := p.BytesSent(); sent < uint64(len(large)) || sent > uint64(len(large))+200_000 {
+			t.Errorf("BytesSent() = %d", sent)
+		}
+	})
+}
+
+// scripted is a server that does what a test says.
+type scripted struct{ *wire }
+
+func script(t *testing.T, f func(scripted)) *Config {
+	return serve(t, func(conn net.Conn) {
+		if _, _, err := handshake.DoServer(conn, false); err != nil {
+			t.Error(err)
+		}
+		f(scripted{newWire(conn, time.Minute)})
+	})
+}
+
+// until reads until the client calls name.
+func (s scripted) until(name string) {
+	for {
+		m, err := s.read()
+		if err != nil {
+			return
+		}
+		if c, ok := parseCommand(m); ok && c.name == name {
+			return
+		}
+	}
+}
+
+func (s scripted) say(name string, id float64, args ...any) {
+	_ = s.call(command{name: name, id: id, args: args})
+}
+
+// accept takes the stream.
+func (s scripted) accept() {
+	s.until("connect")
+	_ = s.control(typeWindowAck, 5000)
+	_ = s.setChunkSize(4096)
+	s.say("onBWDone", 0, nil)
+	s.say("_result", callConnect, nil, amf0.Object{{Key: "level", Value: "status"}})
+	s.until("createStream")
+	for _, odd := range [][]byte{{0xff}, {}, {2, 0, 1, 'x'}, {0, 0, 0, 0, 0, 0, 0, 0, 0}} { // nobody minds
+		_ = s.write(&rawmessage.Message{ChunkStreamID: 3, Type: typeCommand, Body: odd})
+	}
+	s.say("_error", callRelease, nil, amf0.Object{{Key: "level", Value: "error"}})
+	s.say("_result", callCreate, nil, 1.0)
+	s.until("publish")
+	s.say("onStatus", 0, nil, status("status", "NetStream.Publish.Start", "go on"))
+}
+
+func status(level, code, text string) amf0.Object {
+	return amf0.Object{{Key: "level", Value: level}, {Key: "code", Value: code}, {Key: "description", Value: text}}
+}
+
+func (s scripted) drain() {
+	for {
+		if _, err := s.read(); err != nil {
+			return
+		}
+	}
+}
+
+func TestPublishFails(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		serve func(scripted)
+		want  string // in the error
+		hint  string // in the advice
+		took  time.Duration
+	}{
+		{"the app is not there", func(s scripted) {
+			s.until("connect")
+			s.say("_error", callConnect, nil, status("error", "NetConnection.Connect.Rejected", "no app"))
+			s.drain()
+		}, `refuses the stream with "NetConnection.Connect.Rejected": "no app"`, "stream key", 0},
+		{"the key is taken", func(s scripted) {
+			s.until("connect")
+			s.say("_result", callConnect, nil, nil)
+			s.until("createStream")
+			s.say("_result", callCreate, nil, 1.0)
+			s.until("publish")
+			s.say("onStatus", callPublish, nil, status("error", "NetStream.Publish.BadName", "secretkey is in use\n(topsecret)"))
+			s.drain()
+		}, `"NetStream.Publish.BadName": "*** is in use\n(***)"`, "no other encoder", 0},
+		{"it hangs up", func(s scripted) { s.until("connect") }, "EOF", "hung up", 0},
+		{"a stream that cannot be", func(s scripted) {
+			s.until("connect")
+			s.say("_result", callConnect, nil, nil)
+			s.until("createStream")
+			s.say("_result", callCreate, nil, -1.0)
+			s.drain()
+		}, "the answer is stream -1", "check host", 0},
+		{"it says nothing", func(s scripted) { s.drain() }, "no word from the server", "firewall", 10 * time.Second},
+		{"it says the wrong things for ever", func(s scripted) {
+			go s.drain()
+			for i := 0; ; i++ {
+				time.Sleep(time.Second)
+				if s.call(command{name: "onBWDone", id: float64(i)}) != nil {
+					return
+				}
+			}
+		}, "no word from the server", "firewall", 10 * time.Second},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				video, audio := formats(t)
+				start := time.Now()
+				_, err := Publish(t.Context(), parse(t, testURL), script(t, tt.serve), video, audio)
+				if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "secret") {
+					t.Errorf("Publish() = %v, want %q and no key", err, tt.want)
+				}
+				if a := Advice(err); !strings.Contains(a, tt.hint) {
+					t.Errorf("Advice(%v) = %q, want %q in it", err, a, tt.hint)
+				}
+				if took := time.Since(start); took != tt.took {
+					t.Errorf("took %v, want %v", took, tt.took)
+				}
+			})
+		})
+	}
+}
+
+// A server may end the stream, ping, ask for acknowledgements, or read no more.
+func TestPublication(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		serve func(*testing.T, scripted)
+		want  string // of Write, in the end
+	}{
+		{"ends the stream", func(t *testing.T, s scripted) {
+			go s.drain()
+			time.Sleep(time.Minute)
+			s.say("onStatus", 0, nil, status("error", "NetStream.Publish.Denied", "secretkey was stopped"))
+		}, `"NetStream.Publish.Denied": "*** was stopped"`},
+		{"pings", func(t *testing.T, s scripted) {
+			_ = s.write(&rawmessage.Message{ChunkStreamID: 2, Type: typeUserControl, Body: []byte{0, 6, 1, 2, 3, 4}})
+			for {
+				m, err := s.r.Read()
+				if err != nil {
+					t.Errorf("no answer to the ping: %v", err)
+					return
+				}
+				if m.Type == typeUserControl {
+					if want := []byte{0, 7, 1, 2, 3, 4}; !bytes.Equal(m.Body, want) {
+						t.Errorf("answer to the ping is %x, want %x", m.Body, want)
+					}
+					return // and hangs up
+				}
+			}
+		}, "send: "},
+		{"reads no more", func(t *testing.T, s scripted) { time.Sleep(time.Hour) }, "i/o timeout"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				video, audio := formats(t)
+				p, err := Publish(t.Context(), parse(t, testURL), script(t, func(s scripted) {
+					s.accept()
+					tt.serve(t, s)
+				}), video, audio)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for at := time.Duration(0); err == nil && at < 2*time.Hour; at += time.Second {
+					time.Sleep(time.Second)
+					err = p.Write(Video, at, video.Body(true, 0, []byte("frame")))
+				}
+				if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "secret") {
+					t.Errorf("Write() = %v, want %q and no key", err, tt.want)
+				}
+				p.Abort()
+				select {
+				case <-p.Done():
+				default:
+					t.Error("Done() is open after Abort()")
+				}
+			})
+		})
+	}
+}
+
+func TestPublishOverTLS(t *testing.T) {
+	source, err := devcert.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := source.GetCertificate(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed, err := x509.ParseCertificate(cert.Certificate[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{*cert}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer ln.Close()
+	wg.Go(func() {
+		for {
+			conn, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			if s, err := rtmptest.Accept(conn); err == nil {
+				_, _ = s.Next()
+			}
+			conn.Close()
+		}
+	})
+	video, audio := formats(t)
+	u := parse(t, "rtmps://"+ln.Addr().String()+"/app/secretkey")
+	_, err = Publish(t.Context(), u, nil, video, audio)
+	if a := Advice(err); !strings.Contains(a, "certificate is not trusted") {
+		t.Errorf("Publish() = %v, advice %q, want one about the certificate", err, a)
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(parsed)
+	p, err := Publish(t.Context(), u, &Config{TLS: &tls.Config{RootCAs: roots}}, video, audio)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Close()
+	_, err = Publish(t.Context(), parse(t, "rtmp://"+ln.Addr().String()+"/app/secretkey"), nil, video, audio)
+	if err == nil {
+		t.Error("Publish() without TLS at a server that wants it succeeded")
+	}
+}
+
+func TestAdvice(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := ln.Addr().String()
+	ln.Close()
+	video, audio := formats(t)
+	_, err = Publish(t.Context(), parse(t, "rtmp://"+addr+"/app/secretkey"), nil, video, audio)
+	if a := Advice(err); !strings.Contains(a, "nothing listens there") {
+		t.Errorf("Advice(%v) = %q", err, a)
+	}
+	for err, want := range map[error]string{
+		nil:                          "",
+		&net.DNSError{Name: "x"}:     "name of the host",
+		tls.RecordHeaderError{}:      "speaks no TLS",
+		errors.New("something else"): "check host, port and stream key",
+	} {
+		if got := Advice(err); !strings.Contains(got, want) || want == "" && got != "" {
+			t.Errorf("Advice(%v) = %q, want %q in it", err, got, want)
+		}
+	}
+}
+
+// FuzzServer reads anything that a server may say once hands are shaken.
+func FuzzServer(f *testing.F) {
+	f.Add([]byte{2, 0, 0, 0, 0, 0, 4, 1, 0, 0, 0, 0, 0, 0, 16, 0})
+	f.Add([]byte{3, 0, 0, 0, 0, 0, 12, 20, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 5})
+	f.Add(append([]byte{3, 0, 0, 0, 0, 0, 100, 20, 0, 0, 0, 0}, bytes.Repeat([]byte{3, 0, 1, 'a'}, 25)...))
+	u, err := ParseURL(testURL)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, said []byte) {
+		w := newWire(&oneWay{Reader: bytes.NewReader(said)}, time.Second)
+		for {
+			m, err := w.read()
+			if err != nil {
+				return
+			}
+			c, ok := parseCommand(m)
+			if !ok {
+				continue
+			}
+			err = c.failure(u)
+			if err != nil && (strings.Contains(err.Error(), "secretkey") || len(err.Error()) > 4096) {
+				t.Errorf("error with the key in it, or %d bytes long: %v", len(err.Error()), err)
+			}
+		}
+	})
+}
+
+// oneWay is a connection that says what it says, and takes everything.
+type oneWay struct {
+	io.Reader
+	net.Conn
+}
+
+func (o *oneWay) Read(b []byte) (int, error)     { return o.Reader.Read(b) }
+func (*oneWay) Write(b []byte) (int, error)      { return len(b), nil }
+func (*oneWay) SetWriteDeadline(time.Time) error { return nil }
