@@ -17,6 +17,7 @@ import (
 
 	"github.com/tributary-live/tributary/internal/app"
 	"github.com/tributary-live/tributary/internal/dialer"
+	"github.com/tributary-live/tributary/rtmp"
 	"github.com/tributary-live/tributary/sub"
 	"github.com/tributary-live/tributary/transport"
 	"github.com/tributary-live/tributary/transport/moqt"
@@ -36,7 +37,9 @@ func newApp() *cli.App {
 			"Of several names, such as cameras that look at the same thing, the first that is there is received:\n\n" +
 			"   moq-sub --name room/cam-a --name room/cam-b moqt://relay.example:4443 | ffplay -\n\n" +
 			"When nothing comes of it for 0.7 s, or it ends, the next takes its place from a key frame on, and the output's time\n" +
-			"goes on. One that is preferred is cut back to when it has been back for 4 s.",
+			"goes on. One that is preferred is cut back to when it has been back for 4 s.\n\n" +
+			"To video platforms, with the stream keys in a file that others cannot read, one URL a line:\n\n" +
+			"   moq-sub --name room/camera --rtmp @platforms.txt moqt://relay.example:4443",
 		Version: app.Version(),
 		Flags: append([]cli.Flag{
 			&cli.StringSliceFlag{Name: "name", Usage: "`NAME` of the broadcast, fields separated by /; repeatable: the next is taken while those before are not there"},
@@ -45,6 +48,7 @@ func newApp() *cli.App {
 			&cli.StringSliceFlag{Name: "track", Usage: "receive the track of this `NAME`; repeatable; if absent, the first video and the first sound"},
 			&cli.Uint64Flag{Name: "back", Usage: "begin this many groups before the newest, as far as they are held"},
 			&cli.DurationFlag{Name: "wait", Value: 30 * time.Second, Usage: "wait this long for the broadcast to begin"},
+			&cli.StringSliceFlag{Name: "rtmp", Usage: "forward to the RTMP server at `URL`, rtmp:// or rtmps://HOST/APP/KEY, or to those in a file, @FILE; repeatable; prints a JSON line a second for each"},
 			&cli.DurationFlag{Name: "duration", Usage: "end after this time; if absent, with the broadcast"},
 		}, dialer.Flags()...),
 		Action: run,
@@ -55,6 +59,13 @@ func run(c *cli.Context) error {
 	uri, err := transport.ParseURI(c.Args().First())
 	if err != nil {
 		return app.Usagef("%w", err)
+	}
+	targets, err := targets(c)
+	if err != nil {
+		return err
+	}
+	receive := func(ctx context.Context, c *cli.Context, sess *transport.Session, names []moqt.Namespace, out io.Writer) error {
+		return receive(ctx, c, sess, names, targets, out)
 	}
 	if uri.Track.Namespace.Len() > 0 && !c.IsSet("name") && !c.IsSet("list") {
 		return receiveFrom(c, receive, []moqt.Namespace{uri.Track.Namespace}, uri)
@@ -125,9 +136,10 @@ const (
 
 var errEnough = errors.New("the time is over")
 
-// receive writes the broadcast, or of several the one that is there, to out. Each
-// chunk, or line, is one Write, so who plays from the pipe plays live.
-func receive(ctx context.Context, c *cli.Context, sess *transport.Session, names []moqt.Namespace, out io.Writer) error {
+// receive writes the broadcast, or of several the one that is there, to out, or
+// forwards it to targets if there are some. Each chunk, or line, is one Write, so
+// who plays from the pipe plays live.
+func receive(ctx context.Context, c *cli.Context, sess *transport.Session, names []moqt.Namespace, targets []*rtmp.URL, out io.Writer) error {
 	tracks := c.StringSlice("track")
 	if uri, err := transport.ParseURI(c.Args().First()); err == nil && len(tracks) == 0 && uri.Track.Name != "" && uri.Track.Name != catalogTrack {
 		tracks = []string{uri.Track.Name}
@@ -149,6 +161,9 @@ func receive(ctx context.Context, c *cli.Context, sess *transport.Session, names
 	b, err := sub.Open(ctx, sess, cfg)
 	if err != nil {
 		return err
+	}
+	if len(targets) > 0 {
+		return forwardTo(ctx, c, b, targets, out)
 	}
 	if !c.Bool("json") {
 		return b.WriteMP4(ctx, out)

@@ -5,6 +5,8 @@ import (
 	"io"
 	"log/slog"
 	"net/url"
+	"slices"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 )
@@ -96,7 +98,11 @@ func logConfig(c *cli.Context, flags []cli.Flag) {
 			continue
 		}
 		if s, ok := c.Value(name).(cli.StringSlice); ok {
-			attrs = append(attrs, name, s.Value())
+			list := slices.Clone(s.Value())
+			for i := range list {
+				list[i] = redact(list[i])
+			}
+			attrs = append(attrs, name, list)
 			continue
 		}
 		attrs = append(attrs, name, c.Value(name))
@@ -104,8 +110,13 @@ func logConfig(c *cli.Context, flags []cli.Flag) {
 	log.Debug("config", attrs...)
 }
 
-// redact hides the password of a URL.
+// redact hides the password of a URL, and of one of RTMP, which ends with a key,
+// all but the server.
 func redact(s string) string {
+	if scheme, rest, ok := strings.Cut(s, "://"); ok && strings.HasPrefix(strings.ToLower(scheme), "rtmp") {
+		host, _, _ := strings.Cut(rest, "/")
+		return scheme + "://" + host[strings.LastIndexByte(host, '@')+1:] + "/***"
+	}
 	if u, err := url.Parse(s); err == nil && u.User != nil {
 		return u.Redacted()
 	}

@@ -61,15 +61,19 @@ func TestLogLevelSources(t *testing.T) {
 }
 
 func TestConfigIsLoggedWithoutPasswords(t *testing.T) {
-	a := &cli.App{Name: "moq-x", Action: func(*cli.Context) error { return nil },
+	var seen []string
+	a := &cli.App{Name: "moq-x", Action: func(c *cli.Context) error { seen = c.StringSlice("node"); return nil },
 		Flags: []cli.Flag{&cli.StringFlag{Name: "redis"}, &cli.StringSliceFlag{Name: "node"}, &cli.StringFlag{Name: "unset", Value: "d"}}}
-	_, stderr := run(t, a, "--log-level", "debug", "--redis", "redis://u:secret@h/0", "--node", "n1")
-	for _, want := range []string{"msg=config", "redis=redis://u:xxxxx@h/0", "node=[n1]"} {
+	_, stderr := run(t, a, "--log-level", "debug", "--redis", "redis://u:secret@h/0", "--node", "n1", "--node", "rtmps://u:secret@h:443/app/secret?secret")
+	for _, want := range []string{"msg=config", "redis=redis://u:xxxxx@h/0", `node="[n1 rtmps://h:443/***]"`} {
 		if !strings.Contains(stderr, want) {
 			t.Errorf("log = %q, want %q in it", stderr, want)
 		}
 	}
 	if strings.Contains(stderr, "secret") || strings.Contains(stderr, "unset") {
 		t.Errorf("log = %q, want neither the password nor an unset flag", stderr)
+	}
+	if len(seen) != 2 || !strings.Contains(seen[1], "secret") {
+		t.Errorf("the command sees %q, want what was given", seen)
 	}
 }
