@@ -73,10 +73,10 @@ func TestForward(t *testing.T) {
 		}
 		want := samples(t, newFilm(t, 20*time.Second))
 		for host, p := range hosts {
-			if len(p.got) != 1 {
-				t.Fatalf("%s: %d connections, want one", host, len(p.got))
+			if len(p.streams()) != 1 {
+				t.Fatalf("%s: %d connections, want one", host, len(p.streams()))
 			}
-			s := p.got[0]
+			s := p.streams()[0]
 			video, audio := s.check(t)
 			if s.err != io.EOF || s.path != "/app/secretkey?sign=topsecret" {
 				t.Errorf("%s: %s ends with %v, want a goodbye", host, s.path, s.err)
@@ -118,19 +118,19 @@ func TestTargetComesBack(t *testing.T) {
 		if err := f.Run(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if len(one.got) != 2 {
-			t.Fatalf("%d connections, want 2", len(one.got))
+		if len(one.streams()) != 2 {
+			t.Fatalf("%d connections, want 2", len(one.streams()))
 		}
-		first, _ := one.got[0].check(t)
-		second, _ := one.got[1].check(t)
-		if back := one.got[1].began; back < 20*time.Second || back > 40*time.Second {
+		first, _ := one.streams()[0].check(t)
+		second, _ := one.streams()[1].check(t)
+		if back := one.streams()[1].began; back < 20*time.Second || back > 40*time.Second {
 			t.Errorf("back after %v, want within a doubled wait", back)
 		}
 		all := len(samples(t, newFilm(t, 60*time.Second))[true])
-		if want := all * int(60*time.Second-one.got[1].began) / int(60*time.Second); second < want-2 || second > want+8 || first < all/6-5 || first > all/6+5 {
+		if want := all * int(60*time.Second-one.streams()[1].began) / int(60*time.Second); second < want-2 || second > want+8 || first < all/6-5 || first > all/6+5 {
 			t.Errorf("%d and %d frames, want some %d and %d", first, second, all/6, want)
 		}
-		if video, _ := hosts["two"].got[0].check(t); video != all || len(hosts["two"].got) != 1 {
+		if video, _ := hosts["two"].streams()[0].check(t); video != all || len(hosts["two"].streams()) != 1 {
 			t.Errorf("the other has %d frames, want %d", video, all)
 		}
 		s := f.Status()[0]
@@ -165,11 +165,11 @@ func TestTargetThatNeverReads(t *testing.T) {
 			t.Errorf("Run() took %v for a minute", took)
 		}
 		all := len(samples(t, newFilm(t, 60*time.Second))[true])
-		if video, _ := hosts["two"].got[0].check(t); video != all || len(hosts["two"].got) != 1 {
-			t.Errorf("the other has %d frames of %d, on %d connections", video, all, len(hosts["two"].got))
+		if video, _ := hosts["two"].streams()[0].check(t); video != all || len(hosts["two"].streams()) != 1 {
+			t.Errorf("the other has %d frames of %d, on %d connections", video, all, len(hosts["two"].streams()))
 		}
 		s := f.Status()[0]
-		if n := len(hosts["one"].got); n < 2 || uint64(n) != s.Reconnects+1 || s.Dropped == 0 {
+		if n := len(hosts["one"].streams()); n < 2 || uint64(n) != s.Reconnects+1 || s.Dropped == 0 {
 			t.Errorf("%d connections, status %+v, want to have tried again, and drops", n, s)
 		}
 		if most > c.QueueBytes || most == 0 {
@@ -195,10 +195,10 @@ func TestSlowTarget(t *testing.T) {
 		if err := f.Run(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		p.got[0].check(t)
+		p.streams()[0].check(t)
 		var before time.Duration
 		gaps := 0
-		for _, x := range p.got[0].packets[2:] {
+		for _, x := range p.streams()[0].packets[2:] {
 			if !x.Video {
 				continue
 			}
@@ -209,8 +209,8 @@ func TestSlowTarget(t *testing.T) {
 			}
 			before = x.DTS
 		}
-		if s := f.Status()[0]; gaps < 5 || len(p.got) != 1 || s.Dropped == 0 || before < 110*time.Second {
-			t.Errorf("%d gaps on %d connections, up to %v, status %+v", gaps, len(p.got), before, s)
+		if s := f.Status()[0]; gaps < 5 || len(p.streams()) != 1 || s.Dropped == 0 || before < 110*time.Second {
+			t.Errorf("%d gaps on %d connections, up to %v, status %+v", gaps, len(p.streams()), before, s)
 		}
 		if n := strings.Count(log.String(), "target is too slow"); n < 1 || n > 4 {
 			t.Errorf("%d lines about it in two minutes:\n%s", n, log)
@@ -238,7 +238,7 @@ func TestForwardStops(t *testing.T) {
 		if took := time.Since(start); took < 30*time.Second || took > 30*time.Second+2*leave {
 			t.Errorf("Run() took %v, want %v and a goodbye", took, 30*time.Second)
 		}
-		if s := hosts["one"].got[0]; s.err != io.EOF {
+		if s := hosts["one"].streams()[0]; s.err != io.EOF {
 			t.Errorf("the target that is there hears %v, want a goodbye", s.err)
 		}
 	})

@@ -154,6 +154,12 @@ func (p *platform) dial() (net.Conn, error) {
 	return client, nil
 }
 
+// streams waits for all connections to end and returns what came.
+func (p *platform) streams() []*streamed {
+	p.wg.Wait()
+	return p.got
+}
+
 // kill ends its connection, and refuses others until it is revived.
 func (p *platform) kill(dead bool) {
 	p.mu.Lock()

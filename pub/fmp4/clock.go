@@ -1,7 +1,6 @@
 package fmp4
 
 import (
-	"errors"
 	"math"
 	"math/bits"
 	"time"
@@ -16,24 +15,11 @@ type Clock struct {
 
 // NewClock returns the clock of the track whose header is as in [Track.Header].
 func NewClock(header []byte) (*Clock, error) {
-	boxes, err := box{name: "header", data: header}.children(0)
+	_, t, err := soleTrack(header)
 	if err != nil {
 		return nil, err
 	}
-	for _, b := range boxes {
-		if b.name != "moov" {
-			continue
-		}
-		tracks, err := parseMoov(b, true)
-		if err != nil {
-			return nil, err
-		}
-		if len(tracks) != 1 {
-			return nil, b.fail("has %d tracks, not one", len(tracks))
-		}
-		return &Clock{tracks[0].Timescale, map[uint32]*track{tracks[0].ID: tracks[0]}}, nil
-	}
-	return nil, errors.New("fmp4: no moov in it")
+	return &Clock{t.Timescale, map[uint32]*track{t.ID: t}}, nil
 }
 
 // Times returns the decode time of the chunk's first sample and the sum of the
