@@ -244,9 +244,14 @@ func ten() []netsim.Option {
 }
 
 // TestBondThroughTheRelay publishes the clip over two links in each mode, cuts one
-// of them for a while, and wants every object downstream, once and unchanged.
+// of them for a while, pulls the other and plugs it in again, and wants every object
+// downstream, once and unchanged. Pictures are made 33 or 34 ms apart: where
+// everything goes over both links, viewers notice nothing.
 func TestBondThroughTheRelay(t *testing.T) {
-	for _, mode := range []bond.Mode{bond.Hybrid, bond.Aggregate, bond.Redundant, bond.Standby, bond.BestFPS} {
+	for mode, longest := range map[bond.Mode]time.Duration{
+		bond.Hybrid: 300 * time.Millisecond, bond.Aggregate: 300 * time.Millisecond, bond.Redundant: 50 * time.Millisecond,
+		bond.Standby: 300 * time.Millisecond, bond.BestFPS: 300 * time.Millisecond,
+	} {
 		t.Run(mode.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := newBondTest(t, true, ten(), ten())
@@ -261,12 +266,49 @@ func TestBondThroughTheRelay(t *testing.T) {
 				time.Sleep(4 * time.Second)
 				gap := b.check(1002, 1014, "video", "audio")
 				t.Logf("gap %v; %+v; relay %+v", gap, b.pub.Bond().Status(), b.relay.State().Bonds)
-				if gap > 300*time.Millisecond {
+				if gap > longest {
 					t.Errorf("nothing new was there for %v", gap)
 				}
 			})
 		})
 	}
+}
+
+// TestStandbyIsIdle looks at what the second link carries while the first does
+// well, and after that is cut.
+func TestStandbyIsIdle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBondTest(t, true, ten(), append(ten(), netsim.Delay(40*time.Millisecond)))
+		b.publish(bond.Standby)
+		b.watch("video", "audio")
+		time.Sleep(5 * time.Second)
+		was := b.carried()
+		time.Sleep(10 * time.Second)
+		now := b.carried()
+		active, idle := now[0]-was[0], now[1]-was[1]
+		if active < idle {
+			active, idle = idle, active
+		}
+		t.Logf("%d and %d bytes in ten seconds", active, idle)
+		if active < 250_000 || idle > 40_000 { // a probe of 512 bytes five times a second, and what QUIC adds
+			t.Errorf("%d and %d bytes went over the links in ten seconds, want all over one and probes over the other", active, idle)
+		}
+		first := 0
+		if now[1]-was[1] == active {
+			first = 1
+		}
+		b.links[first].Cut()
+		time.Sleep(time.Second)
+		was = b.carried()
+		time.Sleep(5 * time.Second)
+		now = b.carried()
+		if took := now[1-first] - was[1-first]; took < 125_000 {
+			t.Errorf("%d bytes went over the second link in five seconds without the first", took)
+		}
+		if gap := b.check(1002, 1018, "video", "audio"); gap > 300*time.Millisecond {
+			t.Errorf("nothing new was there for %v", gap)
+		}
+	})
 }
 
 // TestBestFPSThroughTheRelay throttles the path that groups go over, and lets the

@@ -1,6 +1,7 @@
 package multipath
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -56,6 +57,30 @@ func TestBondOnTwoLinks(t *testing.T) {
 	s.Steps = []Step{{At: 4 * time.Second, Link: 0, Do: Unplug}, {At: 5 * time.Second, Link: 0, Do: Plug}}
 	if o := play(t, s, Bond); o.Lost > 0 || o.Late500 > 0 || o.Copies < 30 || o.Copies > 110 {
 		t.Errorf("%d objects lost, %.2f %% late, %.1f %% sent again; want none, none, 30 to 110", o.Lost, o.Late500, o.Copies)
+	}
+}
+
+// TestThreeSlowLinks is of three sticks of 800 kbit/s that carry a picture of 2 Mbit/s
+// together, and TestThreeLinksStack of three lines of 10 Mbit/s that are one of 30.
+func TestThreeSlowLinks(t *testing.T) {
+	all := Scenarios()
+	s := all[slices.IndexFunc(all, func(s *Scenario) bool { return s.Name == "cbr-2-on-3x0.8" })]
+	o := play(t, s, Bond)
+	for _, r := range s.judge(&judgement{scenario: s, runs: map[Peer][]*Outcome{Bond: {o}}}) {
+		if r.Verdict() != bench.Met {
+			t.Errorf("%s: %v%s, which is %s", r.Name, r.Value, r.Unit, r.Verdict())
+		}
+	}
+	if o.Lost > 0 {
+		t.Errorf("%d objects are lost", o.Lost)
+	}
+}
+
+func TestThreeLinksStack(t *testing.T) {
+	l := append(links(10, 30*ms, 10, 50*ms), Link{Name: "usb0", Rate: 10, RTT: 80 * ms})
+	s := &Scenario{Name: "three", Links: l, Mode: bond.Aggregate, Length: 12 * time.Second, From: 5 * time.Second}
+	if o := play(t, s, Bond); o.Goodput < 27e6 || o.Goodput > 30e6 {
+		t.Errorf("three links of 10 Mbit/s carry %.1f together, want 27 to 30, with headers and all", o.Goodput/1e6)
 	}
 }
 
