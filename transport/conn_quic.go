@@ -123,7 +123,7 @@ func (c *quicConn) CloseWithError(code moqt.SessionCode, reason string) error {
 
 func (c *quicConn) Context() context.Context { return c.ctx }
 func (c *quicConn) Info() ConnInfo           { return c.info }
-func (c *quicConn) Stats() ConnStats         { return quicStats(c.conn) }
+func (c *quicConn) Stats() ConnStats         { return quicStats(c.conn, &c.info) }
 
 // QlogTrace returns the trace of the connection, or nil.
 func (c *quicConn) QlogTrace() qlogwriter.Trace { return c.conn.QlogTrace() }
@@ -139,10 +139,14 @@ func (c *quicConn) streamError(err error) error {
 	return connError(err)
 }
 
-func quicStats(c *quic.Conn) ConnStats {
+func quicStats(c *quic.Conn, info *ConnInfo) ConnStats {
 	s := c.ConnectionStats()
+	addr := info.RemoteAddr
+	if !info.Client { // servers do not move, and quic-go must not be asked while this end does
+		addr = c.RemoteAddr()
+	}
 	var remote netip.AddrPort
-	if a, ok := c.RemoteAddr().(*net.UDPAddr); ok {
+	if a, ok := addr.(*net.UDPAddr); ok {
 		remote = netip.AddrPortFrom(a.AddrPort().Addr().Unmap(), uint16(a.Port))
 	}
 	return ConnStats{

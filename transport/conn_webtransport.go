@@ -195,7 +195,7 @@ func (c *webTransportConn) CloseWithError(code moqt.SessionCode, reason string) 
 
 func (c *webTransportConn) Context() context.Context { return c.ctx }
 func (c *webTransportConn) Info() ConnInfo           { return c.info }
-func (c *webTransportConn) Stats() ConnStats         { return quicStats(c.conn) }
+func (c *webTransportConn) Stats() ConnStats         { return quicStats(c.conn, &c.info) }
 
 // QlogTrace returns the trace of the QUIC connection, or nil.
 func (c *webTransportConn) QlogTrace() qlogwriter.Trace { return c.conn.QlogTrace() }
