@@ -24,8 +24,12 @@ func TestBondSurvivesACut(t *testing.T) {
 					b := startBond(relay, Config{Mode: c.mode}, links...)
 					b.joined(2)
 					begin := time.Now()
-					b.video(4e6, 12*time.Second, func(frame int) {
-						if cut && frame == 180 {
+					length := 6 * time.Second
+					if cut {
+						length = 9 * time.Second
+					}
+					b.video(4e6, length, func(frame int) {
+						if cut && frame == 120 {
 							time.AfterFunc(13*ms, func() { links[0].Blackout(3 * time.Second) })
 						}
 					})

@@ -30,7 +30,7 @@ func TestBondCarries(t *testing.T) {
 				b := startBond(relay, Config{Mode: c.mode}, tenTen(net)...)
 				b.joined(2)
 				begin := time.Now()
-				b.video(4e6, 10*time.Second, nil)
+				b.video(4e6, 6*time.Second, nil)
 				time.Sleep(2 * time.Second)
 				r := b.result(begin, time.Now())
 				t.Logf("%v; %+v", r, b.Status())

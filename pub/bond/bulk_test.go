@@ -141,22 +141,23 @@ func TestBulkOverQUIC(t *testing.T) {
 // TestWhatOthersKeep has a bond share a link with one connection of quic-go, both
 // with more to send than fits. Where the link loses nothing it is to keep what is its
 // due but for some; and a third of what it would have alone where NewReno leaves
-// most of the link. Losses are random, so what it keeps is taken over 30 s.
+// most of the link. Losses are random, so what it keeps there is taken over 30 s.
 func TestWhatOthersKeep(t *testing.T) {
 	for _, c := range []struct {
-		name  string
-		queue int // bytes; 0 is 100 ms
-		loss  float64
-		least float64 // Mbit/s
+		name   string
+		mbit   float64
+		loss   float64
+		length time.Duration // of which the first ten seconds do not count
+		least  float64       // Mbit/s
 	}{
-		{"no loss", 0, 0, 3},
-		{"1 % lost", 0, .01, 1.2},
+		{"no loss", 5, 0, 25 * time.Second, 1.5},
+		{"1 % lost", 10, .01, 40 * time.Second, 1.2},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				net := netsim.New(t, netsim.Seed(5))
 				relay := newTestRelay(t, net)
-				link := net.Link(netsim.Rate(10*netsim.Mbit), netsim.Delay(25*ms), netsim.Up(netsim.Loss(c.loss)), netsim.Queue(c.queue))
+				link := simLinkSpec{c.mbit, 50 * ms, c.loss}.on(net)
 				b := startBond(relay, Config{Mode: Aggregate, Deadline: time.Hour}, link)
 				b.joined(1)
 				ctx, cancel := context.WithCancel(t.Context())
@@ -164,11 +165,11 @@ func TestWhatOthersKeep(t *testing.T) {
 				other := beside(ctx, t, relay, link)
 				var at int64
 				time.AfterFunc(10*time.Second, func() { at = other() })
-				all := 8 * b.bulk(40*time.Second, 30*time.Second) / 1e6
-				kept := 8 * float64(other()-at) / 30e6
+				all := 8 * b.bulk(c.length, 10*time.Second) / 1e6
+				kept := 8 * float64(other()-at) / (c.length - 10*time.Second).Seconds() / 1e6
 				t.Logf("it keeps %.2f Mbit/s, we have %.2f by %d connections", kept, all-kept, b.Status().Paths[0].Connections)
 				if kept < c.least {
-					t.Errorf("it keeps %.2f Mbit/s of 10, want %.1f", kept, c.least)
+					t.Errorf("it keeps %.2f Mbit/s of %.0f, want %.1f", kept, c.mbit, c.least)
 				}
 			})
 		})

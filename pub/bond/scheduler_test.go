@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tributary-live/tributary/transport/bond"
+	"github.com/tributary-live/tributary/transport/transporttest"
 )
 
 const ms = time.Millisecond
@@ -48,9 +49,9 @@ func TestVideo(t *testing.T) {
 		{"4 on 10+10, redundant", Redundant, 4, []*simLink{mbit(10, 50*ms), mbit(10, 50*ms)}, func(r report) bool { return r.late[200] == 0 }},
 	} {
 		m := newSim(t, c.mode, c.links...)
-		m.video(c.rate*1e6, 30*time.Second)
-		m.run(35 * time.Second)
-		r := m.report(2*time.Second, 30*time.Second)
+		m.video(c.rate*1e6, 20*time.Second)
+		m.run(25 * time.Second)
+		r := m.report(2*time.Second, 20*time.Second)
 		t.Logf("%s: %v", c.name, r)
 		if !c.check(r) {
 			t.Errorf("%s: %v", c.name, r)
@@ -67,15 +68,15 @@ func TestCut(t *testing.T) {
 	}{{Aggregate, 70 * ms}, {Hybrid, 100 * ms}, {Redundant, 50 * ms}, {Standby, 150 * ms}, {BestFPS, 150 * ms}} {
 		run := func(cut bool) report {
 			m := newSim(t, c.mode, mbit(10, 50*ms), mbit(10, 50*ms))
-			m.video(4e6, 30*time.Second)
+			m.video(4e6, 12*time.Second)
 			if cut {
-				m.at(epoch.Add(10*time.Second+13*ms), func() { m.links[0].cut = m.now.Add(3 * time.Second) })
+				m.at(epoch.Add(6*time.Second+13*ms), func() { m.links[0].cut = m.now.Add(3 * time.Second) })
 			}
-			m.run(35 * time.Second)
+			m.run(15 * time.Second)
 			if p := m.s.paths[0]; p.state != Live {
 				t.Errorf("%v: the path that was cut is %v at the end", c.mode, p.state)
 			}
-			return m.report(2*time.Second, 30*time.Second)
+			return m.report(2*time.Second, 12*time.Second)
 		}
 		usual, r := run(false), run(true)
 		t.Logf("%v: %v; usual gap %v", c.mode, r, usual.gap)
@@ -112,11 +113,11 @@ func TestPlug(t *testing.T) {
 	for i := range 4 {
 		t.Run("one of four is pulled", func(t *testing.T) {
 			m := newSim(t, Aggregate, stick(), stick(), stick(), stick())
-			m.video(2e6, 30*time.Second)
-			m.at(epoch.Add(10*time.Second), func() { m.unplug(m.links[i]) })
-			m.at(epoch.Add(15*time.Second), func() { m.plug(m.links[i]) })
-			m.run(35 * time.Second)
-			if r := m.report(2*time.Second, 30*time.Second); r.late[1000] > 0 {
+			m.video(2e6, 20*time.Second)
+			m.at(epoch.Add(7*time.Second), func() { m.unplug(m.links[i]) })
+			m.at(epoch.Add(12*time.Second), func() { m.plug(m.links[i]) })
+			m.run(25 * time.Second)
+			if r := m.report(2*time.Second, 20*time.Second); r.late[1000] > 0 {
 				t.Errorf("link %d: %v", i, r)
 			}
 		})
@@ -236,9 +237,14 @@ func TestAutoFollowsTheCapacity(t *testing.T) {
 }
 
 // TestNothingIsLost cuts, unplugs and slows links at random, never the last one,
-// and wants every object whole in the end.
+// and wants every object whole in the end. With the race detector it is fewer runs,
+// as nothing there runs at once.
 func TestNothingIsLost(t *testing.T) {
-	for seed := range uint64(30) {
+	seeds := uint64(30)
+	if transporttest.RaceDetector {
+		seeds = 6
+	}
+	for seed := range seeds {
 		r := rand.New(rand.NewPCG(seed, 7))
 		mode := []Mode{Aggregate, Hybrid, Redundant, Standby, Auto, BestFPS}[seed%6]
 		m := newSim(t, mode, mbit(8, 40*ms), mbit(2+8*r.Float64(), 60*ms), mbit(1+5*r.Float64(), 120*ms))

@@ -5,7 +5,7 @@ package transporttest
 // of 14 bits, and when a process has used all of them up, which takes some millions of
 // such things, it may fail instead of beginning anew.
 func Flood(n int) int {
-	if raceDetector {
+	if RaceDetector {
 		return n / 10
 	}
 	return n

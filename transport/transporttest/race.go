@@ -2,4 +2,5 @@
 
 package transporttest
 
-const raceDetector = true
+// RaceDetector reports whether the race detector runs, which takes ten times as long.
+const RaceDetector = true
