@@ -11,12 +11,10 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"sync"
 	"time"
 
-	"github.com/tributary-live/tributary/pub/fmp4"
 	"github.com/tributary-live/tributary/rtmp"
 	"github.com/tributary-live/tributary/sub"
 )
@@ -39,17 +37,29 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-// Forwarder forwards one broadcast.
+// Source is what is forwarded: a [*sub.Cameras], or the [Only] broadcast. One
+// broadcast may follow another, from the first object of a group on.
+type Source interface {
+	Receive(ctx context.Context, take func(*sub.Broadcast, sub.Object) error) error
+}
+
+// Only makes a Source of one broadcast.
+func Only(b *sub.Broadcast) Source { return only{b} }
+
+type only struct{ b *sub.Broadcast }
+
+func (o only) Receive(ctx context.Context, take func(*sub.Broadcast, sub.Object) error) error {
+	return o.b.Receive(ctx, func(x sub.Object) error { return take(o.b, x) })
+}
+
+// Forwarder forwards to a set of targets.
 type Forwarder struct {
 	cfg     Config
-	from    *sub.Broadcast
-	media   *media
 	targets []*target
 }
 
-// New prepares to forward b. It fails with a sentence if RTMP cannot carry the
-// tracks: one of video and one of sound at most, in codecs that it has.
-func New(b *sub.Broadcast, c Config) (*Forwarder, error) {
+// New returns a forwarder; Run does the work.
+func New(c Config) (*Forwarder, error) {
 	if len(c.Targets) == 0 {
 		return nil, errors.New("no target to forward to")
 	}
@@ -58,46 +68,11 @@ func New(b *sub.Broadcast, c Config) (*Forwarder, error) {
 	}
 	c.QueueBytes = cmp.Or(c.QueueBytes, 16<<20)
 	c.QueueTime = cmp.Or(c.QueueTime, 5*time.Second)
-	f := &Forwarder{cfg: c, from: b}
-	tracks := make(map[string]*source)
-	var formats []*rtmp.Format
-	kinds := make(map[rtmp.Kind]string)
-	for i, t := range b.Tracks {
-		u, err := fmp4.NewUnpacker(b.Inits[i])
-		if err != nil {
-			return nil, fmt.Errorf("track %q: %w", t.Name, err)
-		}
-		if u.Track.Kind != fmp4.Video && u.Track.Kind != fmp4.Audio {
-			c.Logger.Info("track is not forwarded: RTMP carries video and sound", "track", t.Name)
-			continue
-		}
-		format, err := rtmp.NewFormat(u)
-		if err != nil {
-			return nil, fmt.Errorf("track %q: %w", t.Name, err)
-		}
-		if first, taken := kinds[format.Kind]; taken {
-			return nil, fmt.Errorf("tracks %q and %q are both %s, and RTMP carries one of each kind: choose one with --track", first, t.Name, u.Track.Kind)
-		}
-		kinds[format.Kind] = t.Name
-		formats = append(formats, format)
-		tracks[t.Name] = &source{unpack: u, format: format, lane: len(tracks)}
-	}
-	if len(formats) == 0 {
-		return nil, errors.New("the broadcast has neither video nor sound to forward")
-	}
-	f.media = newMedia(tracks, f.give)
+	f := &Forwarder{cfg: c}
 	for _, u := range c.Targets {
-		f.targets = append(f.targets, newTarget(u, &f.cfg, formats))
+		f.targets = append(f.targets, newTarget(u, &f.cfg))
 	}
 	return f, nil
-}
-
-// give puts a frame into all queues.
-func (f *Forwarder) give(x frame) {
-	now := time.Now()
-	for _, t := range f.targets {
-		t.queue.push(x, now)
-	}
 }
 
 // How long targets have for what is queued, and for saying goodbye, when the
@@ -107,10 +82,12 @@ const (
 	leave = 2 * time.Second
 )
 
-// Run receives the broadcast and forwards it until it ends, which is no error, or
-// ctx does, or the subscription fails. Targets that cannot be reached are none:
-// they are tried again and again, at longer and longer intervals.
-func (f *Forwarder) Run(ctx context.Context) error {
+// Run receives from and forwards it until it ends, which is no error, or ctx does,
+// or the subscription fails, or RTMP cannot carry the tracks: one of video and one
+// of sound at most, in codecs that it has. Targets that cannot be reached are no
+// error: they are tried again and again, at longer and longer intervals. Run is
+// called once.
+func (f *Forwarder) Run(ctx context.Context, from Source) error {
 	feeding, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	var targets, report sync.WaitGroup
@@ -121,8 +98,9 @@ func (f *Forwarder) Run(ctx context.Context) error {
 	if f.cfg.Report != nil {
 		report.Go(func() { f.report(over) })
 	}
-	err := f.from.Receive(ctx, f.media.take)
-	f.media.flush()
+	m := newMedia(f.cfg.Logger, f.give)
+	err := from.Receive(ctx, m.take)
+	m.flush()
 	for _, t := range f.targets {
 		t.queue.close()
 	}
@@ -135,6 +113,14 @@ func (f *Forwarder) Run(ctx context.Context) error {
 	close(over)
 	report.Wait()
 	return err
+}
+
+// give puts a frame into all queues.
+func (f *Forwarder) give(x frame) {
+	now := time.Now()
+	for _, t := range f.targets {
+		t.queue.push(x, now)
+	}
 }
 
 // report reports until over.

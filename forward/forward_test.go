@@ -13,7 +13,6 @@ import (
 
 	"github.com/tributary-live/tributary/pub/catalog"
 	"github.com/tributary-live/tributary/pub/fmp4"
-	"github.com/tributary-live/tributary/rtmp"
 	"github.com/tributary-live/tributary/sub"
 )
 
@@ -64,11 +63,11 @@ func TestForward(t *testing.T) {
 		c, _ := hosts.config(t)
 		var last []Status
 		c.Report = func(s []Status) { last = s }
-		f, err := New(open(t, newFilm(t, 20*time.Second)), c)
+		f, err := New(c)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := f.Run(t.Context()); err != nil {
+		if err := f.Run(t.Context(), Only(open(t, newFilm(t, 20*time.Second)))); err != nil {
 			t.Fatal(err)
 		}
 		want := samples(t, newFilm(t, 20*time.Second))
@@ -108,14 +107,15 @@ func TestTargetComesBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hosts := newPlatforms(t, "one", "two")
 		c, log := hosts.config(t)
-		f, err := New(open(t, newFilm(t, 60*time.Second)), c)
+		f, err := New(c)
 		if err != nil {
 			t.Fatal(err)
 		}
+		from := Only(open(t, newFilm(t, 60*time.Second)))
 		one := hosts["one"]
 		time.AfterFunc(10*time.Second, func() { one.kill(true) })
 		time.AfterFunc(20*time.Second, func() { one.kill(false) })
-		if err := f.Run(t.Context()); err != nil {
+		if err := f.Run(t.Context(), from); err != nil {
 			t.Fatal(err)
 		}
 		if len(one.streams()) != 2 {
@@ -153,12 +153,13 @@ func TestTargetThatNeverReads(t *testing.T) {
 		c.QueueBytes = 4 << 10
 		most := 0
 		c.Report = func(s []Status) { most = max(most, s[0].QueueBytes) }
-		f, err := New(open(t, newFilm(t, 60*time.Second)), c)
+		f, err := New(c)
 		if err != nil {
 			t.Fatal(err)
 		}
+		from := Only(open(t, newFilm(t, 60*time.Second)))
 		start := time.Now()
-		if err := f.Run(t.Context()); err != nil {
+		if err := f.Run(t.Context(), from); err != nil {
 			t.Fatal(err)
 		}
 		if took := time.Since(start); took > 60*time.Second+drain+leave {
@@ -188,11 +189,11 @@ func TestSlowTarget(t *testing.T) {
 		p := hosts["one"]
 		p.pace = 150 * time.Millisecond // some 26 packets come a second
 		c, log := hosts.config(t)
-		f, err := New(open(t, newFilm(t, 2*time.Minute)), c)
+		f, err := New(c)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := f.Run(t.Context()); err != nil {
+		if err := f.Run(t.Context(), Only(open(t, newFilm(t, 2*time.Minute)))); err != nil {
 			t.Fatal(err)
 		}
 		p.streams()[0].check(t)
@@ -225,14 +226,15 @@ func TestForwardStops(t *testing.T) {
 		hosts["two"].down = true
 		hosts["three"].pace = time.Hour
 		c, _ := hosts.config(t)
-		f, err := New(open(t, newFilm(t, time.Hour)), c)
+		f, err := New(c)
 		if err != nil {
 			t.Fatal(err)
 		}
+		from := Only(open(t, newFilm(t, time.Hour)))
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 		defer cancel()
 		start := time.Now()
-		if err := f.Run(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		if err := f.Run(ctx, from); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("Run() = %v", err)
 		}
 		if took := time.Since(start); took < 30*time.Second || took > 30*time.Second+2*leave {
@@ -244,12 +246,21 @@ func TestForwardStops(t *testing.T) {
 	})
 }
 
-func TestNewRefuses(t *testing.T) {
-	in, err := newFilm(t, time.Second).Init()
-	if err != nil {
-		t.Fatal(err)
+// script is a source of objects that are there already.
+type script []func(take func(*sub.Broadcast, sub.Object) error) error
+
+func (s script) Receive(_ context.Context, take func(*sub.Broadcast, sub.Object) error) error {
+	for _, f := range s {
+		if err := f(take); err != nil {
+			return err
+		}
 	}
-	u, err := rtmp.ParseURL("rtmp://h/app/secretkey")
+	return nil
+}
+
+// What RTMP cannot carry is told in one sentence.
+func TestForwardRefuses(t *testing.T) {
+	in, err := newFilm(t, time.Second).Init()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -257,23 +268,37 @@ func TestNewRefuses(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
 		headers [][]byte
-		targets []*rtmp.URL
 		want    string
 	}{
-		{"no target", [][]byte{header(0)}, nil, "no target"},
-		{"no track", nil, []*rtmp.URL{u}, "neither video nor sound"},
-		{"two of video", [][]byte{header(0), header(1), header(0)}, []*rtmp.URL{u}, `tracks "0" and "2" are both video`},
-		{"not a header", [][]byte{[]byte("rubbish!")}, []*rtmp.URL{u}, `track "0"`},
-		{"a codec that RTMP has not", [][]byte{bytes.Replace(header(0), []byte("avc1"), []byte("apcn"), 1)}, []*rtmp.URL{u}, `track "0": RTMP cannot carry the video, which is apcn: encode it as H.264`},
+		{"no track", nil, "live/van: the broadcast has neither video nor sound"},
+		{"two of video", [][]byte{header(0), header(1), header(0)}, `live/van: tracks "0" and "2" are both video`},
+		{"not a header", [][]byte{[]byte("rubbish!")}, `live/van: track "0"`},
+		{"a codec that RTMP has not", [][]byte{bytes.Replace(header(0), []byte("avc1"), []byte("apcn"), 1)},
+			`live/van: track "0": RTMP cannot carry the video, which is apcn: encode it as H.264`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			b := &sub.Broadcast{Inits: tt.headers}
-			for i := range tt.headers {
-				b.Tracks = append(b.Tracks, catalog.Track{Name: fmt.Sprint(i)})
-			}
-			if _, err := New(b, Config{Targets: tt.targets}); err == nil || !strings.Contains(err.Error(), tt.want) {
-				t.Errorf("New() = %v, want %q in it", err, tt.want)
-			}
+			synctest.Test(t, func(t *testing.T) {
+				b := &sub.Broadcast{Namespace: testNS, Inits: tt.headers}
+				for i := range tt.headers {
+					b.Tracks = append(b.Tracks, catalog.Track{Name: fmt.Sprint(i)})
+				}
+				hosts := newPlatforms(t, "one")
+				c, _ := hosts.config(t)
+				f, err := New(c)
+				if err != nil {
+					t.Fatal(err)
+				}
+				err = f.Run(t.Context(), script{func(take func(*sub.Broadcast, sub.Object) error) error { return take(b, sub.Object{Track: "0"}) }})
+				if err == nil || !strings.Contains(err.Error(), tt.want) {
+					t.Errorf("Run() = %v, want %q in it", err, tt.want)
+				}
+				if n := len(hosts["one"].streams()); n != 0 {
+					t.Errorf("%d connections, want none", n)
+				}
+			})
 		})
+	}
+	if _, err := New(Config{}); err == nil {
+		t.Error("New() without a target succeeded")
 	}
 }

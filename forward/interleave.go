@@ -23,12 +23,15 @@ const (
 	spanBytes  = 16 << 20
 )
 
-func newInterleaver(lanes int, out func(frame)) *interleaver {
-	l := &interleaver{out: out}
+func newInterleaver(out func(frame)) *interleaver { return &interleaver{out: out} }
+
+// reset gives out what is held, and takes frames of so many tracks from then on.
+func (l *interleaver) reset(lanes int) {
+	l.flush()
+	l.lanes = nil
 	for range lanes {
 		l.lanes = append(l.lanes, &lane{})
 	}
-	return l
 }
 
 func (l *interleaver) put(at int, f frame) {

@@ -2,6 +2,7 @@ package forward
 
 import (
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/tributary-live/tributary/pub/fmp4"
@@ -17,6 +18,7 @@ type frame struct {
 	epoch int           // of that: it is another one after a publisher began anew
 	start bool          // a stream can begin here
 	body  []byte        // shared, not written to
+	head  *head         // what it belongs to
 }
 
 // source is what is known of a track that is forwarded.
@@ -32,26 +34,51 @@ type source struct {
 
 	epoch int
 	dts   time.Duration // of the sample before
+	timed bool          // there was one
 }
 
 // media makes frames of objects. It is not for concurrent use.
 type media struct {
+	log *slog.Logger
+	out *interleaver
+
+	from   *sub.Broadcast // whose turn it is
+	head   *head
 	tracks map[string]*source
 	video  bool // there is a video track
 	epoch  int  // the newest of all tracks
-	out    *interleaver
 }
 
-func newMedia(tracks map[string]*source, out func(frame)) *media {
-	m := &media{tracks: tracks, out: newInterleaver(len(tracks), out)}
+func newMedia(log *slog.Logger, out func(frame)) *media {
+	return &media{log: log, out: newInterleaver(out)}
+}
+
+// begin makes ready for the objects of b, which has another time line.
+func (m *media) begin(b *sub.Broadcast) error {
+	h, tracks, err := newHead(b, m.log)
+	if err != nil {
+		return err
+	}
+	m.flush()
+	if m.from, m.tracks, m.video = b, tracks, false; m.head == nil || !m.head.equal(h) {
+		m.head = h
+	}
+	m.epoch++
 	for _, s := range tracks {
+		s.epoch = m.epoch
 		m.video = m.video || s.format.Kind == rtmp.Video
 	}
-	return m
+	m.out.reset(len(tracks))
+	return nil
 }
 
-// take is for [sub.Broadcast.Receive].
-func (m *media) take(o sub.Object) error {
+// take is for [Source].Receive.
+func (m *media) take(b *sub.Broadcast, o sub.Object) error {
+	if b != m.from {
+		if err := m.begin(b); err != nil {
+			return fmt.Errorf("%s: %w", b.Namespace.Slashed(), err)
+		}
+	}
 	s := m.tracks[o.Track]
 	if s == nil {
 		return nil
@@ -89,13 +116,13 @@ const backward = time.Second
 // clock notes the time of a track's next sample. Where it goes back, the publisher
 // has begun anew, on all of its tracks.
 func (m *media) clock(s *source, dts time.Duration) {
-	if dts < s.dts-backward {
+	if s.timed && dts < s.dts-backward {
 		if s.epoch == m.epoch {
 			m.epoch++
 		}
 		s.epoch = m.epoch
 	}
-	s.dts = dts
+	s.dts, s.timed = dts, true
 }
 
 func (m *media) give(s *source, epoch int, x fmp4.Sample) {
@@ -103,6 +130,7 @@ func (m *media) give(s *source, epoch int, x fmp4.Sample) {
 		kind: s.format.Kind, dts: x.DTS, epoch: epoch,
 		start: x.Key && (s.format.Kind == rtmp.Video || !m.video),
 		body:  s.format.Body(x.Key, x.PTS-x.DTS, x.Data),
+		head:  m.head,
 	})
 }
 

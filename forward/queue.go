@@ -134,6 +134,16 @@ func (q *queue) empty() bool {
 	return len(q.frames) == 0
 }
 
+// head returns what the next frame belongs to, or nil if there is none.
+func (q *queue) head() *head {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.frames) == 0 {
+		return nil
+	}
+	return q.frames[0].head
+}
+
 // next returns the next frame. It is for who has seen wait report one, and false
 // if that was dropped meanwhile.
 func (q *queue) next() (frame, bool) {

@@ -38,10 +38,9 @@ type Status struct {
 
 // target is one server that the broadcast goes to.
 type target struct {
-	url     *rtmp.URL
-	cfg     *Config
-	formats []*rtmp.Format
-	queue   *queue
+	url   *rtmp.URL
+	cfg   *Config
+	queue *queue
 
 	mu          sync.Mutex // guards what follows
 	state       State
@@ -53,8 +52,8 @@ type target struct {
 	strays      uint64 // frames without a place on the connection's time line
 }
 
-func newTarget(u *rtmp.URL, c *Config, formats []*rtmp.Format) *target {
-	return &target{url: u, cfg: c, formats: formats, queue: newQueue(c.QueueBytes, c.QueueTime), state: Waiting}
+func newTarget(u *rtmp.URL, c *Config) *target {
+	return &target{url: u, cfg: c, queue: newQueue(c.QueueBytes, c.QueueTime), state: Waiting}
 }
 
 func (t *target) status() Status {
@@ -97,16 +96,23 @@ func (t *target) run(ctx context.Context) {
 	retry := firstRetry
 	// A platform ends streams that say nothing. So one is begun with a frame at hand.
 	for t.queue.wait(ctx, nil) {
+		h := t.queue.head()
+		if h == nil {
+			continue // dropped meanwhile
+		}
 		began := time.Now()
 		t.set(Connecting, nil)
-		pub, err := rtmp.Publish(ctx, t.url, t.cfg.RTMP, t.formats...)
+		pub, err := rtmp.Publish(ctx, t.url, t.cfg.RTMP, h.formats...)
 		if err == nil {
 			log.Info("target takes the stream")
 			began = time.Now()
-			err = t.send(ctx, pub, log)
+			err = t.send(ctx, pub, h, log)
 		}
 		if ctx.Err() != nil || err == nil {
 			return
+		}
+		if errors.Is(err, errOtherCodec) {
+			continue
 		}
 		t.queue.lose()
 		if time.Since(began) >= wellAfter {
@@ -134,11 +140,14 @@ func (t *target) run(ctx context.Context) {
 // sayAgain is how often the log tells that a target is too slow.
 const sayAgain = 30 * time.Second
 
+// errOtherCodec ends a connection on which the next frame has no place.
+var errOtherCodec = errors.New("the codec has changed")
+
 var errHungUp = errors.New("the server has ended the connection")
 
 // send publishes frames until it fails, or nothing more comes: then it says
-// goodbye and returns nil.
-func (t *target) send(ctx context.Context, pub *rtmp.Publication, log *slog.Logger) error {
+// goodbye and returns nil. h is what the connection was made for.
+func (t *target) send(ctx context.Context, pub *rtmp.Publication, h *head, log *slog.Logger) error {
 	t.mu.Lock()
 	t.state, t.pub = Sending, pub
 	t.connections++
@@ -152,23 +161,17 @@ func (t *target) send(ctx context.Context, pub *rtmp.Publication, log *slog.Logg
 		t.mu.Unlock()
 		pub.Abort()
 	}()
-	meta, err := rtmp.Metadata("Tributary", t.formats...)
-	if err != nil {
-		return err
-	}
-	if err := pub.Write(rtmp.Data, 0, meta); err != nil {
-		return err
-	}
-	for _, f := range t.formats {
-		if err := pub.Write(f.Kind, 0, f.Header()); err != nil {
-			return err
-		}
-	}
 	var line timeline
-	told, said := t.late(), time.Time{}
+	var told *head
+	late, said := t.late(), time.Time{}
 	for {
 		if !t.queue.wait(ctx, pub.Done()) {
 			break
+		}
+		if next := t.queue.head(); next != nil && !next.fits(h) {
+			log.Info("target gets another codec on a new connection")
+			pub.Close()
+			return errOtherCodec
 		}
 		f, ok := t.queue.next()
 		if !ok {
@@ -179,13 +182,19 @@ func (t *target) send(ctx context.Context, pub *rtmp.Publication, log *slog.Logg
 			t.count(&t.strays)
 			continue
 		}
+		if f.head != told {
+			if err := announce(pub, f.head, at); err != nil {
+				return err
+			}
+			told = f.head
+		}
 		if err := pub.Write(f.kind, at, f.body); err != nil {
 			return err
 		}
 		t.count(&t.frames)
-		if late := t.late(); late > told && time.Since(said) >= sayAgain {
-			log.Warn("target is too slow", "err", fmt.Errorf("%d frames were dropped up to a key frame; check that the bitrate fits the way there", late-told))
-			told, said = late, time.Now()
+		if n := t.late(); n > late && time.Since(said) >= sayAgain {
+			log.Warn("target is too slow", "err", fmt.Errorf("%d frames were dropped up to a key frame; check that the bitrate fits the way there", n-late))
+			late, said = n, time.Now()
 		}
 	}
 	switch {
@@ -198,6 +207,23 @@ func (t *target) send(ctx context.Context, pub *rtmp.Publication, log *slog.Logg
 		return pub.Err()
 	}
 	return fmt.Errorf("%w: %w", errHungUp, pub.Err())
+}
+
+// announce sends what goes before the frames of h.
+func announce(pub *rtmp.Publication, h *head, at time.Duration) error {
+	meta, err := rtmp.Metadata("Tributary", h.formats...)
+	if err != nil {
+		return err
+	}
+	if err := pub.Write(rtmp.Data, at, meta); err != nil {
+		return err
+	}
+	for _, f := range h.formats {
+		if err := pub.Write(f.Kind, at, f.Header()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (t *target) count(n *uint64) {

@@ -16,14 +16,13 @@ import (
 	"github.com/tributary-live/tributary/forward"
 	"github.com/tributary-live/tributary/internal/app"
 	"github.com/tributary-live/tributary/rtmp"
-	"github.com/tributary-live/tributary/sub"
 )
 
-// forwardTo sends b to targets and writes to out how each of them fares: a line of
+// forwardTo sends what comes to targets and writes to out how each of them fares: a line of
 // JSON a second.
-func forwardTo(ctx context.Context, c *cli.Context, b *sub.Broadcast, targets []*rtmp.URL, out io.Writer) error {
+func forwardTo(ctx context.Context, c *cli.Context, from forward.Source, targets []*rtmp.URL, out io.Writer) error {
 	enc := json.NewEncoder(out)
-	f, err := forward.New(b, forward.Config{Targets: targets, Logger: app.Logger(c), Report: func(list []forward.Status) {
+	f, err := forward.New(forward.Config{Targets: targets, Logger: app.Logger(c), Report: func(list []forward.Status) {
 		for _, s := range list {
 			_ = enc.Encode(targetLine{time.Now(), s})
 		}
@@ -31,7 +30,7 @@ func forwardTo(ctx context.Context, c *cli.Context, b *sub.Broadcast, targets []
 	if err != nil {
 		return err
 	}
-	return f.Run(ctx)
+	return f.Run(ctx, from)
 }
 
 // targetLine is what --rtmp prints of a target.
@@ -45,9 +44,6 @@ func targets(c *cli.Context) ([]*rtmp.URL, error) {
 	values := c.StringSlice("rtmp")
 	if len(values) > 0 && (c.Bool("json") || c.IsSet("list")) {
 		return nil, app.Usagef("--rtmp prints how its targets fare, and goes neither with --json nor with --list")
-	}
-	if len(values) > 0 && len(c.StringSlice("name")) > 1 {
-		return nil, app.Usagef("--rtmp forwards one broadcast: give one --name")
 	}
 	list, err := readTargets(values)
 	if err == nil && keyInSight(os.Args, values) {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/tributary-live/tributary/forward"
 	"github.com/tributary-live/tributary/internal/app"
 	"github.com/tributary-live/tributary/internal/dialer"
 	"github.com/tributary-live/tributary/rtmp"
@@ -153,6 +154,9 @@ func receive(ctx context.Context, c *cli.Context, sess *transport.Session, names
 	}
 	if len(names) > 1 {
 		cameras := sub.NewCameras(sess, cfg)
+		if len(targets) > 0 {
+			return forwardTo(ctx, c, cameras, targets, out)
+		}
 		if !c.Bool("json") {
 			return cameras.WriteMP4(ctx, out)
 		}
@@ -163,7 +167,7 @@ func receive(ctx context.Context, c *cli.Context, sess *transport.Session, names
 		return err
 	}
 	if len(targets) > 0 {
-		return forwardTo(ctx, c, b, targets, out)
+		return forwardTo(ctx, c, forward.Only(b), targets, out)
 	}
 	if !c.Bool("json") {
 		return b.WriteMP4(ctx, out)
