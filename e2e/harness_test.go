@@ -36,6 +36,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+	os.Chmod(dir, 0o755) // for tests that run commands as another user
 	bin = dir
 	build := exec.Command("go", "build", "-o", dir+"/", "./cmd/...", "./dev/stamp")
 	build.Dir = ".."
