@@ -112,10 +112,11 @@ func (c *connection) work(ctx context.Context) error {
 		}
 		buf = bond.AppendChunk(buf, &bond.Chunk{Sequence: a.Sequence, Offset: a.Offset, Bytes: o.payload[a.Offset : a.Offset+a.Length]})
 		began := time.Now()
-		if err := c.write(ctx, cs, buf, a.Last); err != nil {
-			c.unsent(ctx, a, cs, err)
-		}
+		err := c.write(ctx, cs, buf, a.Last)
 		c.busy.Add(int64(time.Since(began)))
+		if err != nil && !c.unsent(a, cs, err) {
+			return err
+		}
 	}
 	return context.Cause(ctx)
 }
@@ -150,10 +151,13 @@ func (c *connection) write(ctx context.Context, cs *chunkStream, chunk []byte, l
 	return nil
 }
 
-// unsent takes in that a chunk could not be written.
-func (c *connection) unsent(ctx context.Context, a Assignment, cs *chunkStream, err error) {
-	if ctx.Err() != nil || c.sess.Context().Err() != nil {
-		return // the session's end takes care of it
+// unsent takes in that a chunk could not be written, and reports whether that is due
+// to its stream alone. Otherwise the connection is over, though its session may not
+// have noticed, and would take one chunk after the other and send none.
+func (c *connection) unsent(a Assignment, cs *chunkStream, err error) bool {
+	var stopped *transport.StreamError
+	if !errors.As(err, &stopped) && err != errStopped {
+		return false
 	}
 	b := c.b
 	now := time.Now()
@@ -163,12 +167,12 @@ func (c *connection) unsent(ctx context.Context, a Assignment, cs *chunkStream, 
 	if c.open[a.Object] == cs {
 		delete(c.open, a.Object)
 	}
-	var stopped *transport.StreamError
-	if errors.As(err, &stopped) && stopped.Remote {
+	if stopped != nil && stopped.Remote {
 		b.sched.GiveUp(a.Object) // the relay has no room for it
 	}
 	b.settleLocked(now)
 	b.wakeLocked()
+	return true
 }
 
 // acked takes in what the relay says has arrived.
