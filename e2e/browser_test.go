@@ -10,8 +10,9 @@ import (
 )
 
 // TestBrowser runs the player in Chromium: alone over a relay in memory, and at
-// the end of ffmpeg, moq-pub and two relays. The tests are in web/e2e; what they
-// measure is shown by go test -v, and by npm run measure in web.
+// the end of ffmpeg, moq-pub and two relays, with one camera and with two. The
+// tests are in web/e2e; what they measure is shown by go test -v, and by npm run
+// measure in web.
 func TestBrowser(t *testing.T) {
 	need(t, "node", "npm", "chromium", "ffmpeg")
 	nodeModules(t)
@@ -19,7 +20,7 @@ func TestBrowser(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"page", "player", "live"} {
+	for _, name := range []string{"page", "player", "live", "cameras"} {
 		t.Run(name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 			defer cancel()

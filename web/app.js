@@ -1,7 +1,8 @@
 // The page a relay serves: what is live on it, and a player for one of them.
 //
-// The broadcast is named by the address: ?play=a/b/c or #a/b/c. Where none is
-// named and exactly one is live, that one is played.
+// The broadcast is named by the address: ?play=a/b/c or #a/b/c; several cameras,
+// the preferred first, by #a/b,a/c. Where none is named and exactly one is live,
+// that one is played.
 
 import { certificateHashes, dial, parseAddress } from './player/address.js';
 import { missing } from './player/support.js';
@@ -23,10 +24,10 @@ let playing = '';
 /** The path of a namespace in an address. @param {readonly string[]} namespace */
 const pathOf = (namespace) => namespace.map(encodeURIComponent).join('/');
 
-/** @param {string} path */
+/** @param {string} path of one broadcast, or of several cameras */
 function readable(path) {
   try {
-    return path.split('/').map(decodeURIComponent).join(' / ');
+    return path.split(',').map((one) => one.split('/').map(decodeURIComponent).join(' / ')).join(', ');
   } catch {
     return path;
   }
@@ -50,7 +51,7 @@ function play(path) {
   if (!path) return;
   byId('title').textContent = readable(path);
   const player = document.createElement('moq-player');
-  player.setAttribute('src', `/${path}`);
+  player.setAttribute('src', path.split(',').map((one) => `/${one.replace(/^\/+/, '')}`).join(' '));
   stage.append(player);
 }
 

@@ -7,7 +7,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Program, program } from './programs.js';
-import { ffmpegArgs } from './media.js';
+import { colourArgs, ffmpegArgs } from './media.js';
 
 /** Starts everything. The relays listen on loopback, so that nobody else is served. */
 export async function startCluster() {
@@ -76,8 +76,22 @@ export class Cluster {
    * @param {Parameters<typeof ffmpegArgs>[0]} [options]
    */
   async publish(name, options) {
-    const to = [...this.#trust, '--name', name, this.relays[0].url];
-    const publisher = new Publisher(this.#bin, ffmpegArgs(options), to);
+    return this.#start(name, 0, [[this.#bin.stamp, '-width', '640', '-height', '360'], ['ffmpeg', ...ffmpegArgs(options)]]);
+  }
+
+  /**
+   * Publishes one colour and a tone at relay i, 0 or 1.
+   * @param {string} name
+   * @param {number} i
+   * @param {Parameters<typeof colourArgs>[0]} options
+   */
+  async film(name, i, options) {
+    return this.#start(name, i, [['ffmpeg', '-nostdin', ...colourArgs(options)]]);
+  }
+
+  /** @param {string} name @param {number} i of the relay @param {string[][]} media the commands that make it, each with its arguments */
+  async #start(name, i, media) {
+    const publisher = new Publisher([...media, [this.#bin['moq-pub'], ...this.#trust, '--name', name, this.relays[i].url]]);
     this.#publishers.add(publisher);
     await publisher.ready();
     return publisher;
@@ -105,19 +119,17 @@ export class Cluster {
   }
 }
 
-/** stamp | ffmpeg | moq-pub, joined by the kernel's pipes as in a user's shell. */
+/** ffmpeg | moq-pub and the like, joined by the kernel's pipes as in a user's shell. */
 export class Publisher {
   #shell;
   #pid = 0;
 
-  /** @param {Record<string, string>} bin @param {string[]} ffmpeg its arguments @param {string[]} moqPub its arguments */
-  constructor(bin, ffmpeg, moqPub) {
-    const command = [
-      quote([bin.stamp, '-width', '640', '-height', '360']),
-      quote(['ffmpeg', ...ffmpeg]),
-      // The last of a pipeline has the id that is to be told.
-      `sh -c 'echo "pid $$" >&2; exec "$@"' sh ${quote([bin['moq-pub'], ...moqPub])}`,
-    ].join(' | ');
+  /** @param {string[][]} commands each with its arguments, moq-pub the last */
+  constructor(commands) {
+    const words = commands.map(quote);
+    // The last of a pipeline has the id that is to be told.
+    words.push(`sh -c 'echo "pid $$" >&2; exec "$@"' sh ${words.pop()}`);
+    const command = words.join(' | ');
     this.#shell = new Program('sh', ['-c', command]);
   }
 

@@ -18,6 +18,23 @@ export function ffmpegArgs({ audio = true, width = 640, height = 360, gop = 30 }
   ];
 }
 
+/**
+ * A camera that sees one colour, as no other in size, rate and codec if need be.
+ * @param {{colour: string, size?: string, rate?: number, codec?: 'h264' | 'vp9'}} options
+ */
+export function colourArgs({ colour, size = '640x360', rate = 30, codec = 'h264' }) {
+  const encoders = {
+    h264: ['-c:v', 'libx264', '-preset', 'veryfast', '-tune', 'zerolatency', '-bf', '0', '-c:a', 'aac'],
+    vp9: ['-c:v', 'libvpx-vp9', '-deadline', 'realtime', '-cpu-used', '8', '-c:a', 'libopus'],
+  };
+  return [
+    '-hide_banner', '-loglevel', 'error', '-nostats',
+    '-re', '-f', 'lavfi', '-i', `color=c=${colour}:s=${size}:r=${rate}`, '-re', '-f', 'lavfi', '-i', 'sine=frequency=440:sample_rate=48000',
+    ...encoders[codec], '-g', String(rate), '-pix_fmt', 'yuv420p', '-b:a', '96k',
+    '-f', 'mp4', '-movflags', 'cmaf+separate_moof+delay_moov+skip_trailer+frag_every_frame', 'pipe:1',
+  ];
+}
+
 /** One run of a publisher: chunks with group and object ids, as they come out of ffmpeg. */
 export class Source {
   listeners = new Set();

@@ -12,6 +12,7 @@ const FETCH_MS = 2000;
  * @typedef {object} Address
  * @property {string} relay what WebTransport dials: https, host and port, path "/"
  * @property {string[]} namespace of the broadcast
+ * @property {string[][]} [spares] broadcasts to play while that one is not there, the preferred first
  * @property {string[]} fingerprints where the relay may tell the hash of a self-signed certificate
  */
 
@@ -47,6 +48,26 @@ export function parseAddress(src, base) {
     namespace,
     fingerprints: protocols.map((protocol) => `${protocol}//${own ? page.host : host}/certificate.sha256`),
   };
+}
+
+/**
+ * Reads several addresses of broadcasts at one relay, separated by spaces: the
+ * first that is there is to be played. Those behind the first may be paths.
+ * @param {string} src
+ * @param {string} base URL of the page
+ * @returns {Address}
+ * @throws {Error} in words
+ */
+export function parseAddresses(src, base) {
+  const [first, ...others] = src.trim().split(/\s+/);
+  const address = parseAddress(first, base);
+  const spares = others.map((other) => {
+    const { relay, namespace } = parseAddress(other, new URL(first.replace(/^moqt:/, 'https:'), base).href);
+    if (relay !== address.relay) throw new Error(`“${other}” is not at the relay of “${first}”, as all cameras have to be`);
+    if (namespace.length === 0) throw new Error(`“${other}” names no broadcast`);
+    return namespace;
+  });
+  return { ...address, spares };
 }
 
 /** @param {string} hostname */

@@ -1,11 +1,12 @@
 // <moq-player src="https://host:4443/a/b/c">: the player with its looks.
 //
-// Attributes: src, muted, autoplay (both on unless "false"), latency (ms of
-// buffer aimed at), fingerprint (SHA-256 of the relay's certificate in hex),
-// stats (shows the figures). Events: "statechange", "error" (refused or
-// unsupported). Properties: state, detail, video, stats().
+// Attributes: src (several cameras separated by spaces), muted, autoplay (both on
+// unless "false"), latency (ms of buffer aimed at), fingerprint (SHA-256 of the
+// relay's certificate in hex), stats (shows the figures). Events: "statechange",
+// "camerachange", "error" (refused or unsupported). Properties: state, detail,
+// cameras, video, stats(), choose().
 
-import { parseAddress, parseHashes } from './address.js';
+import { parseAddresses, parseHashes } from './address.js';
 import { COLOURS, draw } from './chart.js';
 import { Player } from './player.js';
 import { STYLE } from './style.js';
@@ -23,6 +24,7 @@ const TEMPLATE = `
   <button class="mute" type="button"></button>
   <input class="volume" type="range" min="0" max="1" step="0.05" aria-label="Volume">
   <span class="space"></span>
+  <select class="cameras" aria-label="Camera" title="Camera (c)" hidden></select>
   <button class="play" type="button"></button>
   <button class="figures" type="button" aria-label="Figures" title="Figures (i)">
     <svg viewBox="0 0 24 24"><path d="M4 20V10h3v10zm6.5 0V4h3v16zM17 20v-7h3v7z"/></svg>
@@ -39,7 +41,7 @@ const ICONS = {
   silent: '<svg viewBox="0 0 24 24"><path d="M3 9v6h4l5 5V4L7 9zm18 .4L19.6 8 17 10.6 14.4 8 13 9.4l2.6 2.6-2.6 2.6 1.4 1.4 2.6-2.6 2.6 2.6 1.4-1.4-2.6-2.6z"/></svg>',
 };
 
-/** The custom element. One is one broadcast; setting `src` changes it. */
+/** The custom element. One is one broadcast, or several cameras; setting `src` changes it. */
 export class MoqPlayer extends HTMLElement {
   static observedAttributes = ['src', 'muted', 'latency', 'fingerprint', 'stats'];
 
@@ -82,6 +84,16 @@ export class MoqPlayer extends HTMLElement {
 
   set src(value) {
     this.setAttribute('src', value);
+  }
+
+  /** The cameras in their order; empty if there is only one. @returns {import('./cast.js').CameraState[]} */
+  get cameras() {
+    return this.#player?.cameras ?? [];
+  }
+
+  /** Shows a camera as long as it lives; null leaves it to their order. @param {number | null} index in `cameras` */
+  choose(index) {
+    this.#player?.choose(index);
   }
 
   /** Figures of this playback as plain JSON; null while there is none. */
@@ -134,7 +146,7 @@ export class MoqPlayer extends HTMLElement {
   #start() {
     let address;
     try {
-      address = parseAddress(this.src, document.baseURI);
+      address = parseAddresses(this.src, document.baseURI);
     } catch (err) {
       this.#message(/** @type {Error} */ (err).message);
       return;
@@ -154,6 +166,11 @@ export class MoqPlayer extends HTMLElement {
         this.dispatchEvent(new CustomEvent('error', { detail: { state: player.state, detail: player.detail } }));
       }
     });
+    player.addEventListener('cameras', () => {
+      if (this.#player !== player) return;
+      this.#renderCameras();
+      this.dispatchEvent(new CustomEvent('camerachange', { detail: { cameras: player.cameras } }));
+    });
     this.#paused = this.getAttribute('autoplay') === 'false';
     if (!this.#paused) this.video.autoplay = true;
     player.start();
@@ -170,6 +187,8 @@ export class MoqPlayer extends HTMLElement {
     click('.mute', () => this.#toggleMute());
     click('.figures', () => this.toggleAttribute('stats'));
     click('.full', () => this.#toggleFull());
+    const cameras = /** @type {HTMLSelectElement} */ (this.#find('.cameras'));
+    cameras.addEventListener('change', () => this.choose(cameras.value ? Number(cameras.value) : null), options);
     const volume = /** @type {HTMLInputElement} */ (this.#find('.volume'));
     volume.addEventListener(
       'input',
@@ -218,6 +237,14 @@ export class MoqPlayer extends HTMLElement {
     if (!this.video.muted && this.video.volume === 0) this.video.volume = 0.5;
   }
 
+  /** From the choice by order to each camera that is there, and back. */
+  #nextCamera() {
+    const { cameras } = this;
+    const chosen = cameras.findIndex((c) => c.chosen);
+    const next = cameras.findIndex((c, i) => i > chosen && c.there);
+    this.choose(next < 0 ? null : next);
+  }
+
   #toggleFull() {
     if (document.fullscreenElement === this) void document.exitFullscreen();
     else if (this.requestFullscreen) void this.requestFullscreen();
@@ -228,7 +255,9 @@ export class MoqPlayer extends HTMLElement {
   /** @param {KeyboardEvent} event */
   #key(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const onButton = /** @type {HTMLElement} */ (event.composedPath()[0]).tagName === 'BUTTON';
+    const { tagName } = /** @type {HTMLElement} */ (event.composedPath()[0]);
+    if (tagName === 'SELECT') return; // its keys are its own
+    const onButton = tagName === 'BUTTON';
     /** @type {Record<string, () => void>} */
     const keys = {
       ' ': () => this.#togglePlay(),
@@ -237,6 +266,7 @@ export class MoqPlayer extends HTMLElement {
       f: () => this.#toggleFull(),
       i: () => this.toggleAttribute('stats'),
       l: () => this.#goLive(),
+      c: () => this.#nextCamera(),
     };
     const act = keys[event.key];
     if (!act || (onButton && event.key === ' ')) return;
@@ -279,7 +309,23 @@ export class MoqPlayer extends HTMLElement {
     this.#button('.mute', video.muted ? ICONS.silent : ICONS.sound, video.muted ? 'Unmute' : 'Mute', 'm');
     this.#find('.mute').classList.toggle('silent', video.muted); // stays in sight: a viewer may wonder
     /** @type {HTMLInputElement} */ (this.#find('.volume')).value = String(video.muted ? 0 : video.volume);
+    this.#renderCameras();
     if (player) this.#renderLive(player.stats());
+  }
+
+  /** The list to choose from: by their order, which shows one, or a camera. */
+  #renderCameras() {
+    const { cameras } = this;
+    const select = /** @type {HTMLSelectElement} */ (this.#find('.cameras'));
+    select.hidden = cameras.length < 2;
+    const shown = cameras.find((c) => c.shown);
+    const options = cameras.map((c, i) => new Option(c.there ? c.name : `${c.name} (away)`, String(i), false, c.chosen));
+    options.forEach((option, i) => (option.disabled = !cameras[i].there && !cameras[i].chosen));
+    const auto = new Option(shown ? `Auto: ${shown.name}` : 'Auto', '', false, !cameras.some((c) => c.chosen));
+    // An open list is not to be built anew under the viewer's hand for nothing.
+    const before = [...select.options].map((o) => `${o.text}${o.disabled}`).join();
+    if (before !== [auto, ...options].map((o) => `${o.text}${o.disabled}`).join()) select.replaceChildren(auto, ...options);
+    select.selectedIndex = 1 + cameras.findIndex((c) => c.chosen);
   }
 
   /** @param {ReturnType<Player['stats']>} stats */
@@ -363,6 +409,9 @@ function rows(stats, rates) {
       ['bitrate', bits(rates.bitrate)],
       ['dropped', `${engine.droppedFrames} of ${engine.decodedFrames} frames, ${engine.stalls} stalls, ${engine.seeks} seeks`],
     );
+  }
+  for (const c of stats.cameras) {
+    out.push([c.name, `${c.shown ? 'shown' : c.there ? 'there' : 'away'}${c.chosen ? ', chosen' : ''}${c.shown ? `, left after ${Math.round(c.patienceMs)} ms of silence` : ''}`]);
   }
   for (const [kind, t] of Object.entries(tracks)) {
     const size = t.width ? ` ${t.width}×${t.height}` : '';

@@ -127,12 +127,17 @@ export class Feed {
     if (wakeAt !== null && !this.#closed) this.#timer = setTimeout(() => this.#drain(), Math.max(0, wakeAt - performance.now()) + 1);
   }
 
+  /** Whether an object was published after the subscription began. @param {Location} o */
+  isNew({ group, object }) {
+    if (!this.#established) return false;
+    const goal = this.#goal;
+    return !goal || group > goal.group || (group === goal.group && object > goal.object);
+  }
+
   /** Whether all that was there when the subscription began has been delivered. */
   #reached() {
     const { position } = this.#order;
-    if (!this.#established || !position) return false;
-    const goal = this.#goal;
-    return !goal || position.group > goal.group || (position.group === goal.group && position.object > goal.object);
+    return position !== null && this.isNew(position);
   }
 
   /** Ends the subscription and the fetch. */

@@ -32,9 +32,11 @@ export function mediaSourceClass() {
 
 /** One SourceBuffer and what waits for it. */
 class Track {
-  /** @type {({data: Uint8Array} | {change: string} | {remove: Range})[]} */
+  /** @type {({data: Uint8Array} | {change: string} | {remove: Range, flush?: boolean})[]} */
   #jobs = [];
   #queued = 0;
+  /** Whether what is buffered is being dropped. */
+  #flushing = false;
 
   /**
    * @param {Kind} kind
@@ -53,6 +55,7 @@ class Track {
     /** Whether a chunk that can be decoded by itself has come since the last flush. */
     this.keyed = false;
     buffer.addEventListener('updateend', () => {
+      this.#flushing &&= this.#jobs.some((job) => 'flush' in job);
       this.#pump();
       onUpdate();
     });
@@ -87,7 +90,8 @@ class Track {
     this.#jobs = this.#jobs.filter((job) => 'change' in job);
     this.#queued = 0;
     this.keyed = false;
-    this.remove([0, Infinity]);
+    this.#flushing = true;
+    this.#jobs.push({ remove: [0, Infinity], flush: true });
     this.append(this.config.init);
   }
 
@@ -141,6 +145,7 @@ class Track {
 
   /** @returns {Range[]} */
   get ranges() {
+    if (this.#flushing) return [];
     try {
       const { buffered } = this.buffer;
       return Array.from({ length: buffered.length }, (_, i) => [buffered.start(i), buffered.end(i)]);
@@ -215,6 +220,17 @@ export class MseEngine extends EventTarget {
       const track = /** @type {Track} */ (this.#tracks.get(kind));
       if (next.mime !== track.config.mime || !equal(next.init, track.config.init)) track.change(next);
     }
+  }
+
+  /**
+   * Says what the chunks to come are, of another camera: nothing of the one before
+   * is played any more, and times have nothing to do with those of before.
+   * @param {EngineConfig} config
+   */
+  cut(config) {
+    this.configure(config);
+    this.#timeline = new Timeline();
+    this.#flush();
   }
 
   /** @param {EngineConfig} config @param {Kind[]} kinds */
@@ -307,6 +323,10 @@ export class MseEngine extends EventTarget {
   /** The timestamps began anew. */
   #restart() {
     this.totals.restarts++;
+    this.#flush();
+  }
+
+  #flush() {
     this.#captureZero = null;
     for (const track of this.#tracks.values()) track.flush();
     this.#restartControl();

@@ -2,11 +2,13 @@
 // pictures in a <video>, and back to them after whatever goes wrong.
 //
 //   run        dial the relay, again and again
-//    session   wait for the broadcast, follow GOAWAY
+//    serve     keep each camera, follow GOAWAY
 //     broadcast  catalog → tracks → feeds → engine, until one of them ends
+//    direct    have the media come that is wanted, cut from camera to camera
 //
-// The engine and the orders outlive sessions and broadcasts: where the same
-// broadcast goes on, it goes on without a seam.
+// Most have one camera, which is always shown. The engine and the orders outlive
+// sessions and broadcasts: where the same broadcast goes on, it goes on without a
+// seam.
 
 import { RequestCode, SessionCode } from '../moqt/codes.js';
 import { deferred } from '../moqt/deferred.js';
@@ -14,16 +16,17 @@ import { RequestError, SessionError, StreamError } from '../moqt/errors.js';
 import { TrackDone } from '../moqt/request.js';
 import { PROTOCOL } from '../moqt/session.js';
 import { certificateHashes, dial, parseAddress } from './address.js';
+import { Cast } from './cast.js';
 import { CatalogError, choose, mimeOf, namespaceOf, parseCatalog } from './catalog.js';
 import { Feed } from './feed.js';
 import { MseEngine, equal, mediaSourceClass } from './mse.js';
-import { Order } from './order.js';
 import { EVENT_TYPE, PathsFeed } from './paths.js';
 import { STUCK_MS, Stuck } from './stuck.js';
 import { missing } from './support.js';
 
 /** @import {Session} from '../moqt/session.js' */
 /** @import {Address} from './address.js' */
+/** @import {Camera} from './camera.js' */
 /** @import {Catalog, CatalogTrack} from './catalog.js' */
 /** @import {EngineConfig, Kind} from './mse.js' */
 /** @import {Ordered} from './order.js' */
@@ -65,8 +68,6 @@ const RENDEZVOUS_MS = 10_000;
 const HELD_MS = 400;
 /** Nothing for this long while live means that the publisher is gone or stuck. */
 const SILENCE_MS = 2000;
-/** A track that says nothing for this long while the catalog speaks is subscribed anew. */
-const STALE_MS = 8000;
 
 /**
  * Refusals that asking again does not change.
@@ -79,7 +80,8 @@ const FINAL = new Set([
   RequestCode.UNSUPPORTED_EXTENSION,
 ]);
 
-/** @typedef {{track: CatalogTrack, order: Order}} Lane */
+/** How often it is looked what time alone has changed in the choice of the camera. */
+const DIRECT_MS = 50;
 
 /**
  * @typedef {object} PlayerOptions
@@ -89,7 +91,8 @@ const FINAL = new Set([
  */
 
 /**
- * Plays one broadcast. Events: "state" whenever `state` or `detail` changes.
+ * Plays one broadcast, or of several cameras the one that is there. Events:
+ * "state" whenever `state` or `detail` changes, "cameras" whenever `cameras` does.
  */
 export class Player extends EventTarget {
   #video;
@@ -103,15 +106,14 @@ export class Player extends EventTarget {
   #engine = null;
   /** @type {EngineConfig | null} */
   #config = null;
-  /** @type {Map<Kind, Lane>} */
-  #lanes = new Map();
   /** @type {Session | null} */
   #session = null;
-  #catalogOrder = new Order();
+  #cast;
   /** @type {PathsFeed | null} */
   #paths = null;
   #pathsWanted = false;
-  #wake = deferred();
+  /** @type {Set<() => void>} called at the next reason to try again at once */
+  #wakers = new Set();
   #wasLive = false;
   #heardAt = -Infinity;
   #startedAt = 0;
@@ -132,6 +134,7 @@ export class Player extends EventTarget {
     this.#address = address;
     this.#options = options;
     this.#relay = address.relay;
+    this.#cast = new Cast([address.namespace, ...(address.spares ?? [])], () => this.dispatchEvent(new Event('cameras')));
   }
 
   get state() {
@@ -171,7 +174,7 @@ export class Player extends EventTarget {
   /** @param {State} state @param {string} detail */
   #finish(state, detail) {
     this.#abort.abort();
-    this.#wake.resolve(undefined);
+    this.#fire();
     this.#engine?.destroy();
     this.#engine = null;
     this.#move(state, detail);
@@ -203,9 +206,19 @@ export class Player extends EventTarget {
     this.#paths = null;
   }
 
+  /** The cameras in their order, if there are several. */
+  get cameras() {
+    return this.#cast.several ? this.#cast.states : [];
+  }
+
+  /** Shows a camera as long as it lives; null leaves it to their order. @param {number | null} index */
+  choose(index) {
+    this.#cast.choose(index);
+  }
+
   /** Figures for an overlay or a test; plain JSON. */
   stats() {
-    const lanes = [...this.#lanes].map(([kind, { track, order }]) => {
+    const lanes = [...this.#cast.onStage.lanes].map(([kind, { track, order }]) => {
       const position = order.position;
       return [
         kind,
@@ -226,7 +239,8 @@ export class Player extends EventTarget {
       relay: this.#relay,
       peer: this.#session?.peer ?? '',
       draft: PROTOCOL,
-      namespace: this.#address.namespace,
+      namespace: this.#cast.onStage.namespace,
+      cameras: this.cameras,
       firstPictureMs: this.#firstPictureMs,
       reconnects: this.#reconnects,
       restarts: this.#restarts,
@@ -339,33 +353,53 @@ export class Player extends EventTarget {
    */
   async #serve(session) {
     this.#session = session;
-    session.watchNamespaces(this.#address.namespace, { added: () => this.#wake.resolve(undefined), removed() {} });
+    for (const { namespace } of this.#cast.cameras) session.watchNamespaces(namespace, { added: () => this.#fire(), removed() {} });
     const migration = this.#migrate(session);
+    this.#cast.rewind();
+    const timer = setInterval(() => this.#cast.direct(), DIRECT_MS);
     try {
-      let wait = MIN_ASK_MS;
-      while (!session.over && !migration.next) {
-        const since = performance.now();
-        try {
-          await this.#broadcast(session, () => migration.next !== null);
-        } catch (err) {
-          // A request whose stream was reset is made again like one that ended:
-          // if the whole session is going, the next turn finds that out.
-          if (!(err instanceof RequestError) && !(err instanceof TrackDone) && !(err instanceof StreamError)) throw err;
-          if (migration.next) break;
-          const pause = this.#explain(err);
-          if (performance.now() - since > MAX_ASK_MS) wait = MIN_ASK_MS;
-          await Promise.race([this.#sleep(Math.max(wait, pause)), this.#woken(), session.closed]);
-          wait = Math.min(MAX_ASK_MS, wait * 1.6);
-        }
-      }
+      const refusals = await Promise.all(this.#cast.cameras.map((camera) => this.#keep(session, camera, migration)));
+      if (refusals.every((err) => err)) throw refusals[0];
       if (!migration.next) throw await session.closed;
     } catch (err) {
       if (!migration.next || !(err instanceof SessionError)) {
         migration.cancel();
         throw err;
       }
+    } finally {
+      clearInterval(timer);
     }
     return migration.next;
+  }
+
+  /**
+   * Has a camera's broadcast be played whenever it is there, until the session
+   * ends or another takes its place.
+   * @param {Session} session
+   * @param {Camera} camera
+   * @param {{next: Session | null}} migration
+   * @returns {Promise<RequestError | null>} why asking for it again is no use
+   */
+  async #keep(session, camera, migration) {
+    let wait = MIN_ASK_MS;
+    while (!session.over && !migration.next) {
+      const since = performance.now();
+      try {
+        await this.#broadcast(session, camera, () => migration.next !== null);
+      } catch (err) {
+        // A request whose stream was reset is made again like one that ended:
+        // if the whole session is going, the next turn finds that out.
+        if (!(err instanceof RequestError) && !(err instanceof TrackDone) && !(err instanceof StreamError)) throw err;
+        if (migration.next) break;
+        this.#cast.lost(camera);
+        if (err instanceof RequestError && FINAL.has(Number(err.code))) return err;
+        const pause = this.#explain(camera, err);
+        if (performance.now() - since > MAX_ASK_MS) wait = MIN_ASK_MS;
+        await Promise.race([this.#sleep(Math.max(wait, pause), true), session.closed]);
+        wait = Math.min(MAX_ASK_MS, wait * 1.6);
+      }
+    }
+    return null;
   }
 
   /**
@@ -389,7 +423,7 @@ export class Player extends EventTarget {
         if (cancelled) return next.close();
         this.#relay = relay;
         migration.next = next;
-        this.#wake.resolve(undefined);
+        this.#fire();
       } catch {
         // The relay closes the session when its patience ends, and it is
         // dialled anew then.
@@ -398,45 +432,44 @@ export class Player extends EventTarget {
     return migration;
   }
 
-  /** Resolves at the next reason to try again at once. */
-  #woken() {
-    this.#wake = deferred();
-    return this.#wake.promise;
+  /** There is a reason to try again at once. */
+  #fire() {
+    for (const wake of [...this.#wakers]) wake();
   }
 
   /**
    * Shows why a broadcast ended or is not there.
+   * @param {Camera} camera
    * @param {RequestError | TrackDone | StreamError} err
    * @returns {number} ms to wait at least
    */
-  #explain(err) {
+  #explain(camera, err) {
+    if (!this.#cast.speaks(camera)) return err instanceof RequestError ? Math.min(err.retryMs ?? 0, MAX_DIAL_MS) : 0;
     this.#heardAt = -Infinity;
     if (!(err instanceof RequestError)) {
       if (this.#wasLive) this.#move('reconnecting', 'the publisher has stopped');
       else this.#move('waiting');
       return 0;
     }
-    if (FINAL.has(Number(err.code))) throw err;
     if (err.code === RequestCode.DOES_NOT_EXIST || err.code === RequestCode.TIMEOUT || err.code === RequestCode.INVALID_RANGE) this.#move('waiting');
     else this.#move('waiting', err.words);
     return Math.min(err.retryMs ?? 0, MAX_DIAL_MS);
   }
 
   /**
-   * Plays the broadcast until its catalog or one of its tracks ends, or
+   * Follows a camera's broadcast until its catalog or one of its tracks ends, or
    * `replaced` says so after a wake.
    * @param {Session} session
+   * @param {Camera} camera
    * @param {() => boolean} replaced
    */
-  async #broadcast(session, replaced) {
+  async #broadcast(session, camera, replaced) {
     /** @type {ReturnType<typeof deferred<void>>} */
     const ended = deferred();
-    /** @type {Map<Kind, Feed>} */
-    const feeds = new Map();
-    const held = setTimeout(() => this.#move('waiting'), HELD_MS);
+    const held = setTimeout(() => this.#cast.speaks(camera) && this.#move('waiting'), HELD_MS);
     /** @type {Catalog | null} */
     let catalog = null;
-    const catalogFeed = new Feed(session, this.#address.namespace, 'catalog', this.#catalogOrder, {
+    const catalogFeed = new Feed(session, camera.namespace, 'catalog', camera.catalogOrder, {
       priority: 0,
       rendezvousMs: RENDEZVOUS_MS,
       deliver: (objects) => {
@@ -449,50 +482,53 @@ export class Player extends EventTarget {
             if (o.object === 0) catalog = parseCatalog(o.payload, null);
             else if (catalog) catalog = parseCatalog(o.payload, catalog);
           }
-          if (catalog) this.#play(session, catalog, feeds, ended.reject);
+          if (catalog) this.#play(session, camera, catalog, ended.reject);
         } catch (err) {
-          if (err instanceof CatalogError) this.#move('unsupported', err.message);
+          if (err instanceof CatalogError) this.#unplayable(camera, err.message);
           else ended.reject(/** @type {Error} */ (err));
         }
       },
     });
-    const wake = () => {
-      if (replaced()) ended.resolve();
-      else void this.#woken().then(wake);
-    };
-    void this.#woken().then(wake);
+    const wake = () => replaced() && ended.resolve();
+    this.#wakers.add(wake);
     catalogFeed.ended.catch(ended.reject);
     session.closed.then(ended.reject);
     try {
       await ended.promise;
     } finally {
       clearTimeout(held);
+      this.#wakers.delete(wake);
       catalogFeed.close();
-      for (const feed of feeds.values()) feed.close();
-      feeds.clear();
-      this.#closePaths();
+      camera.close();
+      camera.stage = null;
+      if (camera === this.#cast.onStage) this.#closePaths();
     }
+  }
+
+  /** A camera cannot be played. @param {Camera} camera @param {string} why */
+  #unplayable(camera, why) {
+    this.#cast.lost(camera);
+    if (this.#cast.speaks(camera)) this.#move('unsupported', why);
   }
 
   /**
    * Brings what is subscribed and configured in line with a catalog. A catalog
    * that is repeated changes nothing.
    * @param {Session} session
+   * @param {Camera} camera
    * @param {Catalog} catalog
-   * @param {Map<Kind, Feed>} feeds of this broadcast
    * @param {(err: Error) => void} onEnd
    */
-  #play(session, catalog, feeds, onEnd) {
+  #play(session, camera, catalog, onEnd) {
     const told = catalog.tracks.find((t) => t.eventType === EVENT_TYPE);
-    if (told && this.#pathsWanted && (this.#paths?.over ?? true)) {
-      this.#paths = new PathsFeed(session, namespaceOf(told, this.#address.namespace), told.name);
+    if (told && this.#pathsWanted && camera === this.#cast.onStage && (this.#paths?.over ?? true)) {
+      this.#paths = new PathsFeed(session, namespaceOf(told, camera.namespace), told.name);
     }
     const { video, audio, why } = choose(catalog, (mime) => mediaSourceClass()?.isTypeSupported(mime) ?? false);
     if (why) {
       // The publisher may still change its mind, so the catalog is kept watched.
-      for (const feed of feeds.values()) feed.close();
-      feeds.clear();
-      return this.#move('unsupported', why);
+      camera.close();
+      return this.#unplayable(camera, why);
     }
     if (this.#state === 'unsupported') this.#trying('');
     /** @type {[Kind, CatalogTrack][]} */
@@ -503,79 +539,56 @@ export class Player extends EventTarget {
     const config = {};
     for (const [kind, track] of chosen) config[kind] = { mime: mimeOf(track), init: /** @type {Uint8Array} */ (track.init) };
 
-    const changed = !sameConfig(config, this.#config);
-    if (changed || !this.#engine) {
+    const changed = !sameConfig(config, camera.config);
+    if (changed) {
+      camera.lanes.clear();
+      camera.close();
+    }
+    camera.offer(chosen, config);
+    camera.stage = {
+      session,
+      deliver: (kind, feed, objects) => this.#deliver(camera, kind, feed, objects),
+      caughtUp: () => this.#cast.shows(camera) && this.#engine?.caughtUp(),
+      onEnd,
+    };
+    if (this.#cast.shows(camera) && (!this.#engine || !sameConfig(config, this.#config))) {
       this.#config = config;
       this.#openEngine().configure(config);
-      if (changed) this.#lanes.clear();
     }
-    const waitsFor = new Set(chosen.map(([kind]) => kind));
-    for (const [kind, track] of chosen) {
-      const lane = this.#lane(kind, track);
-      const feed = feeds.get(kind);
-      if (feed && !changed && performance.now() - feed.heardAt < STALE_MS) continue;
-      feed?.close();
-      this.#feed(session, kind, track, lane, feeds, onEnd, () => {
-        waitsFor.delete(kind);
-        if (waitsFor.size === 0) this.#engine?.caughtUp();
-      });
-    }
-    for (const [kind, feed] of feeds) {
-      if (chosen.some(([k]) => k === kind)) continue;
-      feeds.delete(kind);
-      feed.close();
-    }
+    if (camera.pulled) camera.subscribe();
+    this.#cast.found(camera);
   }
 
   /**
-   * Subscribes to a track. One that is not there yet, as when a publisher starts
-   * its tracks one after the other, is asked for again for a while.
-   * @param {Session} session
+   * @param {Camera} camera
    * @param {Kind} kind
-   * @param {CatalogTrack} track
-   * @param {Lane} lane
-   * @param {Map<Kind, Feed>} feeds
-   * @param {(err: Error) => void} onEnd
-   * @param {() => void} caughtUp
-   * @param {number} [wait] ms until the next attempt
+   * @param {Feed} feed
+   * @param {Ordered[]} objects
    */
-  #feed(session, kind, track, lane, feeds, onEnd, caughtUp, wait = MIN_ASK_MS / 2) {
-    const feed = new Feed(session, namespaceOf(track, this.#address.namespace), track.name, lane.order, {
-      priority: kind === 'audio' ? 64 : 128,
-      deliver: (objects) => this.#deliver(kind, objects),
-      caughtUp,
-    });
-    feeds.set(kind, feed);
-    feed.ended.catch(async (err) => {
-      const absent = err instanceof RequestError && (err.code === RequestCode.DOES_NOT_EXIST || err.code === RequestCode.TIMEOUT);
-      if (absent && wait <= MAX_ASK_MS) {
-        await this.#sleep(wait);
-        if (feeds.get(kind) !== feed || session.over) return;
-        feed.close();
-        this.#feed(session, kind, track, lane, feeds, onEnd, caughtUp, wait * 2);
-      } else if (feeds.get(kind) === feed) onEnd(err);
-    });
-  }
-
-  /** @param {Kind} kind @param {CatalogTrack} track @returns {Lane} */
-  #lane(kind, track) {
-    const lane = this.#lanes.get(kind);
-    if (lane && lane.track.name === track.name) {
-      lane.track = track;
-      return lane;
-    }
-    const made = { track, order: new Order({ independent: kind === 'audio' }) };
-    this.#lanes.set(kind, made);
-    return made;
-  }
-
-  /** @param {Kind} kind @param {Ordered[]} objects */
-  #deliver(kind, objects) {
-    this.#heardAt = performance.now();
+  #deliver(camera, kind, feed, objects) {
     for (const o of objects) {
-      if (o.skipped) this.#engine?.gap(kind);
-      if (o.payload.length > 0) this.#engine?.append(kind, o.payload);
+      this.#cast.hear(camera, kind, feed, o);
+      if (this.#cast.shows(camera)) this.#show(kind, o);
+      else if (this.#cast.audition(camera, kind, o)) this.#cut(camera);
     }
+  }
+
+  /** @param {Kind} kind @param {Ordered} o of the camera that is shown */
+  #show(kind, o) {
+    this.#heardAt = performance.now();
+    if (o.skipped) this.#engine?.gap(kind);
+    if (o.payload.length > 0) this.#engine?.append(kind, o.payload);
+  }
+
+  /** Shows another camera than before, from what it holds on. @param {Camera} camera */
+  #cut(camera) {
+    this.#closePaths();
+    this.#config = /** @type {EngineConfig} */ (camera.config);
+    const engine = this.#openEngine();
+    engine.cut(this.#config);
+    for (const { kind, object } of camera.release()) this.#show(kind, object);
+    engine.caughtUp();
+    this.#cast.direct();
   }
 
   #openEngine() {
@@ -599,24 +612,26 @@ export class Player extends EventTarget {
   #discard(engine, why) {
     this.#engine = null;
     this.#config = null;
-    this.#lanes.clear();
+    for (const camera of this.#cast.cameras) camera.lanes.clear();
     this.#restarts++;
     engine.destroy();
     this.#session?.close(SessionCode.INTERNAL_ERROR, why);
   }
 
-  /** @param {number} ms */
-  async #sleep(ms) {
+  /** @param {number} ms @param {boolean} [light] whether a reason to try again wakes it */
+  async #sleep(ms, light = false) {
     const { signal } = this.#abort;
     if (signal.aborted) return;
     await new Promise((resolve) => {
       const done = () => {
         clearTimeout(timer);
         signal.removeEventListener('abort', done);
+        this.#wakers.delete(done);
         resolve(undefined);
       };
       const timer = setTimeout(done, ms);
       signal.addEventListener('abort', done);
+      if (light) this.#wakers.add(done);
     });
   }
 }

@@ -27,9 +27,13 @@ button {
   all: unset; box-sizing: border-box; min-width: 40px; height: 40px; display: inline-grid; place-items: center;
   border-radius: 8px; cursor: pointer; color: inherit;
 }
+.cameras {
+  max-width: 40%; height: 32px; padding: 0 8px; border: 0; border-radius: 8px; background: #0007; color: inherit; font: inherit; font-size: 13px; cursor: pointer;
+}
+.cameras option { background: #0b0f14; }
 button.silent { background: #0007; }
 button:hover { background: #fff2; }
-button:focus-visible, input:focus-visible { outline: 2px solid #7ab8ff; }
+button:focus-visible, input:focus-visible, select:focus-visible { outline: 2px solid #7ab8ff; }
 svg { width: 24px; height: 24px; fill: currentColor; }
 .live { display: inline-flex; gap: 8px; align-items: center; padding: 0 12px; font-weight: 600; font-size: 13px; letter-spacing: .03em; font-variant-numeric: tabular-nums; background: #0007; }
 .live i { width: 9px; height: 9px; border-radius: 50%; background: #9aa4af; }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { certificateHashes, parseAddress, parseHashes } from '../player/address.js';
+import { certificateHashes, parseAddress, parseAddresses, parseHashes } from '../player/address.js';
 import { missing } from '../player/support.js';
 
 test('addresses', async (t) => {
@@ -66,4 +66,17 @@ test('what a browser lacks is said in words', () => {
     [{ isSecureContext: true, WebTransport: WT }, /no Media Source/],
   ];
   for (const [scope, want] of vectors) assert.match(missing(scope), want);
+});
+
+test('several cameras are at one relay', () => {
+  const page = 'http://localhost:4443/?play=x';
+  const of = (src) => {
+    const { relay, namespace, spares } = parseAddresses(src, page);
+    return [relay, namespace, spares];
+  };
+  assert.deepEqual(of('https://relay.example:4443/room/a'), ['https://relay.example:4443/', ['room', 'a'], []]);
+  assert.deepEqual(of(' moqt://relay.example:4443/room/a  /room/b%20c\n/d '), ['https://relay.example:4443/', ['room', 'a'], [['room', 'b c'], ['d']]]);
+  assert.deepEqual(of('/room/a https://localhost:4443/room/b'), ['https://localhost:4443/', ['room', 'a'], [['room', 'b']]]);
+  assert.throws(() => of('https://relay.example:4443/a https://other.example:4443/b'), /not at the relay/);
+  assert.throws(() => of('/a https://localhost:4443'), /names no broadcast/);
 });
