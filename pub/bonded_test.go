@@ -274,6 +274,37 @@ func TestBondThroughTheRelay(t *testing.T) {
 	}
 }
 
+// TestNATsForget has the NATs before both links give them other ports in the middle
+// of a broadcast: the sessions go on, and viewers notice next to nothing.
+func TestNATsForget(t *testing.T) {
+	for _, mode := range []bond.Mode{bond.Hybrid, bond.Standby} {
+		t.Run(mode.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBondTest(t, true, ten(), ten())
+				b.publish(mode)
+				b.watch("video", "audio")
+				time.Sleep(5 * time.Second)
+				b.links[0].Rebind()
+				time.Sleep(5 * time.Second)
+				for _, l := range b.links {
+					l.Rebind()
+				}
+				time.Sleep(6 * time.Second)
+				if gap := b.check(1002, 1014, "video", "audio"); gap > 200*time.Millisecond {
+					t.Errorf("nothing new was there for %v", gap)
+				}
+				var moves []int32
+				for _, s := range b.relay.State().Sessions {
+					moves = append(moves, s.Migrations)
+				}
+				if slices.Sort(moves); !slices.Equal(moves, []int32{0, 1, 2}) { // the first is the viewer's
+					t.Errorf("sessions moved %v times, want the one path once and the other twice", moves)
+				}
+			})
+		})
+	}
+}
+
 // TestStandbyIsIdle looks at what the second link carries while the first does
 // well, and after that is cut.
 func TestStandbyIsIdle(t *testing.T) {
