@@ -321,7 +321,7 @@ func TestStandbyIsIdle(t *testing.T) {
 			active, idle = idle, active
 		}
 		t.Logf("%d and %d bytes in ten seconds", active, idle)
-		if active < 250_000 || idle > 40_000 { // a probe of 512 bytes five times a second, and what QUIC adds
+		if active < 250_000 || idle > 75_000 { // a probe of 1200 bytes five times a second, and what QUIC adds
 			t.Errorf("%d and %d bytes went over the links in ten seconds, want all over one and probes over the other", active, idle)
 		}
 		first := 0
