@@ -172,29 +172,44 @@ func chunkHashes(t *testing.T, mp4 []byte) map[uint32][]string {
 	return list
 }
 
-// packets returns what ffprobe reads of a file, by kind of stream: of each
-// packet its times, its flags and a hash of its data.
+// probed is what ffprobe reads of a packet.
+type probed struct {
+	Codec   string `json:"codec_type"`
+	PTS     int64  `json:"pts"` // in units of the stream
+	DTS     int64  `json:"dts"`
+	PTSTime string `json:"pts_time"` // in seconds
+	DTSTime string `json:"dts_time"`
+	Flags   string `json:"flags"`
+	Hash    string `json:"data_hash"`
+}
+
+// probe returns the packets of a file.
+func probe(t *testing.T, file string) []probed {
+	t.Helper()
+	var all struct{ Packets []probed }
+	out := output(t, nil, "ffprobe", "-v", "error", "-show_packets", "-show_data_hash", "SHA256", "-of", "json", file)
+	if err := json.Unmarshal(out, &all); err != nil {
+		t.Fatal(err)
+	}
+	return all.Packets
+}
+
+// writeFile writes a file of the test and returns its name.
+func writeFile(t *testing.T, name string, data []byte) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// packets returns the packets of a file, by kind of stream: of each its times, its
+// flags and a hash of its data.
 func packets(t *testing.T, mp4 []byte) map[string][]string {
 	t.Helper()
-	file := filepath.Join(t.TempDir(), "probe.mp4")
-	if err := os.WriteFile(file, mp4, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	var probe struct {
-		Packets []struct {
-			Codec string `json:"codec_type"`
-			PTS   int64  `json:"pts"`
-			DTS   int64  `json:"dts"`
-			Flags string `json:"flags"`
-			Hash  string `json:"data_hash"`
-		}
-	}
-	out := output(t, nil, "ffprobe", "-v", "error", "-show_packets", "-show_data_hash", "SHA256", "-of", "json", file)
-	if err := json.Unmarshal(out, &probe); err != nil {
-		t.Fatal(err)
-	}
 	list := make(map[string][]string)
-	for _, p := range probe.Packets {
+	for _, p := range probe(t, writeFile(t, "probe.mp4", mp4)) {
 		list[p.Codec] = append(list[p.Codec], fmt.Sprintf("pts %d dts %d %s %s", p.PTS, p.DTS, p.Flags, p.Hash))
 	}
 	return list

@@ -71,7 +71,7 @@ dev/film                  : bench/lab internal/netsim |
 dev/mkcert                : internal/devcert |
 dev/stamp                 : |
 docs                      : | relay relay/cache transport transport/moqt transport/qlog transport/wire internal/app api api/redisstore go-yaml
-e2e                       : | bench/lab internal/devcert internal/netsim quic-go
+e2e                       : | rtmp/rtmptest bench/lab internal/devcert internal/netsim quic-go
 interop                   : transport transport/moqt transport/wire quic-go | transport/transporttest internal/netsim relay
 `
 
