@@ -4,7 +4,8 @@ import "time"
 
 // interleaver puts the frames of both tracks into the order of their decode
 // times. It holds a frame until the other track has one, but not for long: a
-// track may be silent.
+// track may be silent. How long is by the clock and not by the frames' own times,
+// for frames may come many at once, and those of one track before the other's.
 type interleaver struct {
 	lanes []*lane
 	out   func(frame)
@@ -12,14 +13,15 @@ type interleaver struct {
 
 // lane holds the frames of one track.
 type lane struct {
-	frames []frame
+	frames []queued
 	bytes  int
+	begun  bool // it has had a frame
 }
 
 // What is waited for the other track.
 const (
-	spanTime   = time.Second // of media
-	spanFrames = 512
+	spanTime   = time.Second
+	spanFrames = 1024
 	spanBytes  = 16 << 20
 )
 
@@ -34,45 +36,46 @@ func (l *interleaver) reset(lanes int) {
 	}
 }
 
-func (l *interleaver) put(at int, f frame) {
+func (l *interleaver) put(at int, f frame, now time.Time) {
 	x := l.lanes[at]
-	x.frames = append(x.frames, f)
+	x.frames = append(x.frames, queued{f, now})
 	x.bytes += len(f.body)
-	for l.ready() {
+	x.begun = true
+	for l.ready(now) {
 		l.pop()
 	}
 }
 
 // ready reports whether the first frame need not wait for another.
-func (l *interleaver) ready() bool {
-	there, full := 0, false
+func (l *interleaver) ready(now time.Time) bool {
+	there, full, begun := 0, false, true
+	var oldest time.Duration
 	for _, x := range l.lanes {
-		if len(x.frames) > 0 {
-			there++
-			full = full || x.full()
+		begun = begun && x.begun
+		if len(x.frames) == 0 {
+			continue
 		}
+		there++
+		oldest = max(oldest, now.Sub(x.frames[0].at))
+		full = full || len(x.frames) > spanFrames || x.bytes > spanBytes
 	}
-	return there == len(l.lanes) || full
-}
-
-func (x *lane) full() bool {
-	first, last := x.frames[0], x.frames[len(x.frames)-1]
-	return len(x.frames) > spanFrames || x.bytes > spanBytes || first.epoch != last.epoch || last.dts-first.dts > spanTime
+	// No target begins with sound if there is video: no harm in waiting for that.
+	return there == len(l.lanes) || full || begun && oldest > spanTime
 }
 
 // pop gives out the first frame of all, and reports false if there is none.
 func (l *interleaver) pop() bool {
 	var from *lane
 	for _, x := range l.lanes {
-		if len(x.frames) > 0 && (from == nil || before(x.frames[0], from.frames[0])) {
+		if len(x.frames) > 0 && (from == nil || before(x.frames[0].frame, from.frames[0].frame)) {
 			from = x
 		}
 	}
 	if from == nil {
 		return false
 	}
-	f := from.frames[0]
-	from.frames[0] = frame{} // its body is not to stay
+	f := from.frames[0].frame
+	from.frames[0] = queued{} // its body is not to stay
 	from.frames = from.frames[1:]
 	from.bytes -= len(f.body)
 	l.out(f)

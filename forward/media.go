@@ -131,7 +131,7 @@ func (m *media) give(s *source, epoch int, x fmp4.Sample) {
 		start: x.Key && (s.format.Kind == rtmp.Video || !m.video),
 		body:  s.format.Body(x.Key, x.PTS-x.DTS, x.Data),
 		head:  m.head,
-	})
+	}, time.Now())
 }
 
 // flush gives out what is held when nothing more comes.
