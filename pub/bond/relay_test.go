@@ -36,6 +36,7 @@ type testRelay struct {
 	// What a test may change before there is a connection.
 	answer  func(*bond.Join) bond.Message // in place of the right one, if it returns one
 	without bool                          // it does not know the extension
+	stops   map[bond.Object]bool          // whose streams it stops
 	largest int64                         // bytes that it takes of an object; 0 is the most there may be
 	name    string                        // MOQT_IMPLEMENTATION
 	ack     func(*bond.Ack)               // changes what is sent
@@ -206,6 +207,10 @@ func (r *testRelay) chunks(sess *transport.Session, st transport.ReceiveStream) 
 		return err
 	}
 	h := *cr.Header()
+	if r.stops[h.Object] && !h.Gone {
+		st.CancelRead(moqt.StreamCancelled)
+		return nil
+	}
 	for {
 		c, err := cr.Next()
 		if err != nil {

@@ -152,3 +152,60 @@ func TestLost(t *testing.T) {
 		t.Errorf("with all acknowledged these are over: %v", over)
 	}
 }
+
+// TestRelayHasNoRoom has the relay stop the streams of an object: it is given up at
+// once, and the rest comes.
+func TestRelayHasNoRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := netsim.New(t)
+		relay := newTestRelay(t, net)
+		stopped := bond.Object{Alias: 1, Group: 1, Object: 1}
+		relay.stops = map[bond.Object]bool{stopped: true}
+		b := startBond(relay, Config{Mode: Aggregate}, tenTen(net)...)
+		b.joined(2)
+		b.put(1, 1, 0, 20_000, Vital)
+		b.put(1, 1, 1, 200_000, Vital)
+		b.put(1, 1, 2, 20_000, Vital)
+		b.EndSubgroup(1, 1, 0, 3, true)
+		time.Sleep(time.Second)
+		relay.mu.Lock()
+		defer relay.mu.Unlock()
+		if !relay.gone[stopped] || relay.objects[stopped] != nil {
+			t.Errorf("the object that was stopped is told to be given up: %v, and came all the same: %v", relay.gone[stopped], relay.objects[stopped] != nil)
+		}
+		for _, id := range []uint64{0, 2, 3} {
+			if got := relay.objects[bond.Object{Alias: 1, Group: 1, Object: id}]; got == nil || got.at.IsZero() {
+				t.Errorf("object %d has not arrived", id)
+			}
+		}
+		if n := len(relay.joins); n != 2 {
+			t.Errorf("there were %d joins: a session has ended", n)
+		}
+	})
+}
+
+// TestAcknowledgedTooSoon has the relay speak of what it cannot know.
+func TestAcknowledgedTooSoon(t *testing.T) {
+	b := New(Config{})
+	b.members[1] = &connection{b: b, open: make(map[bond.Object]*chunkStream)}
+	b.sched.AddMember(1, "a", Primary, time.Now())
+	b.Send(Object{Alias: 1, Payload: []byte("a")})
+	if err := b.acked(&bond.Ack{Member: 1, Ranges: []bond.Range{{}}}); err == nil {
+		t.Error("a chunk is acknowledged that is the next to be sent")
+	}
+	o := bond.Object{Alias: 1}
+	if err := b.acked(&bond.Ack{Member: 7, Ranges: []bond.Range{{}}, Done: []bond.Object{o, {Alias: 9}}}); err != nil {
+		t.Errorf("of a connection that has gone: %v", err)
+	}
+	if b.objects[o] == nil {
+		t.Error("an object of which nothing was sent counts as arrived")
+	}
+	a, ok := b.sched.Pick(1, time.Now())
+	if !ok || a.Sequence != 0 {
+		t.Fatalf("Pick = %+v, %v", a, ok)
+	}
+	b.objects[o].begun = true
+	if err := b.acked(&bond.Ack{Member: 1, Ranges: []bond.Range{{}}, Done: []bond.Object{o}}); err != nil || b.objects[o] != nil {
+		t.Errorf("acknowledged in time: %v, and the object is still to be sent: %v", err, b.objects[o] != nil)
+	}
+}
