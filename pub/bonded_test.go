@@ -274,6 +274,38 @@ func TestBondThroughTheRelay(t *testing.T) {
 	}
 }
 
+// TestWeakUplink impairs one of two links, again and again for two seconds. A viewer
+// who keeps 300 ms, as the catalog asks, never sees the picture stand still.
+func TestWeakUplink(t *testing.T) {
+	for name, weak := range map[string][]netsim.Option{
+		"slow":  {netsim.Up(netsim.Rate(60 * netsim.Kbit))},
+		"lossy": {netsim.Up(netsim.Loss(0.3))},
+		"late":  {netsim.Delay(400 * time.Millisecond)},
+		"mute":  {netsim.Down(netsim.Loss(1))},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBondTest(t, true, ten(), ten())
+				b.publish(bond.Hybrid)
+				b.watch("video", "audio")
+				time.Sleep(5 * time.Second)
+				for range 3 {
+					b.links[0].Set(weak...)
+					time.Sleep(2 * time.Second)
+					b.links[0].Set(append(ten(), netsim.Loss(0))...)
+					time.Sleep(2 * time.Second)
+				}
+				time.Sleep(2 * time.Second)
+				gap := b.check(1002, 1018, "video", "audio")
+				t.Logf("gap %v", gap)
+				if gap > 300*time.Millisecond {
+					t.Errorf("nothing new was there for %v", gap)
+				}
+			})
+		})
+	}
+}
+
 // TestNATsForget has the NATs before both links give them other ports in the middle
 // of a broadcast: the sessions go on, and viewers notice next to nothing.
 func TestNATsForget(t *testing.T) {
