@@ -28,13 +28,15 @@ var defaultsOf = []struct {
 	{typ: "api.ServerConfig", file: "api/server.go", fn: "NewServer"},
 	{typ: "api.CacheConfig", file: "api/cache.go", fn: "NewCache"},
 	{typ: "dir.Config", file: "dir/directory.go", fn: "withDefaults"},
+	{typ: "forward.Config", file: "forward/forward.go", fn: "New"},
+	{typ: "rtmp.Config", file: "rtmp/conn.go", fn: "withDefaults"},
 	{typ: "qlog.Config", file: "transport/qlog/dir.go", fn: "Open"},
 	{typ: "quic.Config", file: "transport/conn_quic.go", fn: "quicConfig"},
 }
 
 // constantsOf are packages whose constants the table may name, as "package
 // constant".
-var constantsOf = []string{"api", "transport", "transport/bond", "relay", "relay/bonds", "internal/app", "internal/site"}
+var constantsOf = []string{"api", "transport", "transport/bond", "relay", "relay/bonds", "forward", "rtmp", "cmd/moq-sub", "internal/app", "internal/site"}
 
 func TestDefaults(t *testing.T) {
 	known := make(map[string]constant.Value)

@@ -8,7 +8,6 @@
 package forward
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -66,8 +65,12 @@ func New(c Config) (*Forwarder, error) {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	c.QueueBytes = cmp.Or(c.QueueBytes, 16<<20)
-	c.QueueTime = cmp.Or(c.QueueTime, 5*time.Second)
+	if c.QueueBytes == 0 {
+		c.QueueBytes = 16 << 20
+	}
+	if c.QueueTime == 0 {
+		c.QueueTime = 5 * time.Second
+	}
 	f := &Forwarder{cfg: c}
 	for _, u := range c.Targets {
 		f.targets = append(f.targets, newTarget(u, &f.cfg))

@@ -29,15 +29,29 @@ type Config struct {
 	WriteTimeout time.Duration
 }
 
+// withDefaults returns a copy of c, which may be nil, with what it leaves open.
+func (c *Config) withDefaults() *Config {
+	var d Config
+	if c != nil {
+		d = *c
+	}
+	if d.Timeout == 0 {
+		d.Timeout = 10 * time.Second
+	}
+	if d.WriteTimeout == 0 {
+		d.WriteTimeout = 10 * time.Second
+	}
+	if d.Dial == nil {
+		var tcp net.Dialer
+		tcp.SetMultipathTCP(true)
+		d.Dial = tcp.DialContext
+	}
+	return &d
+}
+
 // dial opens the connection for u, in TLS if it is to be.
 func (c *Config) dial(ctx context.Context, u *URL) (net.Conn, error) {
-	dial := c.Dial
-	if dial == nil {
-		var d net.Dialer
-		d.SetMultipathTCP(true)
-		dial = d.DialContext
-	}
-	conn, err := dial(ctx, "tcp", u.host)
+	conn, err := c.Dial(ctx, "tcp", u.host)
 	if err != nil || !u.secure {
 		return conn, err
 	}

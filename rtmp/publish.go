@@ -1,7 +1,6 @@
 package rtmp
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,22 +27,20 @@ type Publication struct {
 const chunkSize = 60000
 
 // Publish connects to a server and publishes a stream there; formats are those of
-// its tracks. It sends nothing of them yet. No error that it or the Publication
+// its tracks. It sends nothing of them yet. c may be nil. No error that it or the Publication
 // returns has the key in it; [Advice] says what can be done about it.
 //
 // ctx bounds Publish alone. Whoever gets a Publication closes it.
 func Publish(ctx context.Context, u *URL, c *Config, formats ...*Format) (*Publication, error) {
-	if c == nil {
-		c = &Config{}
-	}
-	ctx, cancel := context.WithTimeout(ctx, cmp.Or(c.Timeout, 10*time.Second))
+	c = c.withDefaults()
+	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
 	conn, err := c.dial(ctx, u)
 	if err != nil {
 		return nil, fmt.Errorf("connect: %w", err)
 	}
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
-	p := &Publication{url: u, wire: newWire(conn, cmp.Or(c.WriteTimeout, 10*time.Second)), done: make(chan struct{})}
+	p := &Publication{url: u, wire: newWire(conn, c.WriteTimeout), done: make(chan struct{})}
 	err = p.begin(formats)
 	if !stop() && err == nil {
 		err = ctx.Err()
