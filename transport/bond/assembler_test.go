@@ -16,7 +16,9 @@ import (
 type record struct {
 	log     []string
 	objects []*recorded
+	alone   []uint64 // members that had sent all of an object
 	notYet  bool
+	opening error // what Open says
 	refuse  error // what writers say
 	wrong   byte  // that they refuse, if it is not 0
 	has     func(Object) bool
@@ -36,13 +38,18 @@ func (r *record) Open(h *Header) (SubgroupWriter, error) {
 	if r.notYet {
 		return nil, ErrNotYet
 	}
+	if r.opening != nil {
+		return nil, r.opening
+	}
 	r.note("open %d", h.Group)
 	return &recorder{record: r, group: h.Group}, nil
 }
 
 func (r *record) Has(o Object) bool { return r.has != nil && r.has(o) }
 
-func (r *record) Alone(uint64, Object, int64, time.Time) {}
+func (r *record) Alone(member uint64, _ Object, _ int64, _ time.Time) {
+	r.alone = append(r.alone, member)
+}
 
 var errWrong = errors.New("these bytes are wrong")
 
@@ -504,6 +511,13 @@ func TestOtherWay(t *testing.T) {
 	if !slices.Equal(sink.log, want) || a.Held() != 0 || !sink.objects[0].skipped {
 		t.Errorf("it did %q and holds %d bytes, want %q and none, and the rest of 4 skipped", sink.log, a.Held(), want)
 	}
+	var done []uint64
+	for _, o := range a.TakeDone() {
+		done = append(done, o.Object)
+	}
+	if want := []uint64{6, 7, 4, 5}; !slices.Equal(done, want) {
+		t.Errorf("done are %v, want %v", done, want)
+	}
 }
 
 // TestWriterRefuses has the sink find what is wrong with an object: the member that
@@ -704,5 +718,99 @@ func TestTinyChunks(t *testing.T) {
 		if budget.Held() != 0 || budget.Most() != most {
 			t.Errorf("%s: the budget has %d at the end, at most %d, want 0 and %d", name, budget.Held(), budget.Most(), most)
 		}
+	}
+}
+
+// TestStats sends a part of an object twice, and leaves another by halves.
+func TestStats(t *testing.T) {
+	sink := &record{}
+	a := NewAssembler(Limits{}, sink)
+	if a.Shed(start) {
+		t.Error("something was given up where nothing is")
+	}
+	add := func(member, object uint64, size, from, to int) {
+		t.Helper()
+		if _, err := a.Add(member, head(0, object, size), Chunk{Offset: int64(from), Bytes: make([]byte, to-from)}, start); err != nil {
+			t.Error(err)
+		}
+	}
+	add(1, 0, 10, 0, 6)
+	add(2, 0, 10, 4, 10) // and half of that is there
+	add(1, 1, 10, 0, 5)
+	if got, want := a.Stats(), (Stats{Objects: 1, Bytes: 15, Duplicate: 2}); got != want {
+		t.Errorf("the figures are %+v, want %+v", got, want)
+	}
+	if len(sink.alone) > 0 {
+		t.Errorf("members %v had sent all of an object, of which each had sent a part", sink.alone)
+	}
+	add(2, 1, 10, 5, 8)
+	add(1, 1, 10, 5, 10)
+	if !slices.Equal(sink.alone, []uint64{1}) {
+		t.Errorf("members %v had sent all of an object, want that of 1", sink.alone)
+	}
+	add(1, 2, 10, 0, 5)
+	if a.Shed(start); a.Held() != 0 || a.Shed(start) {
+		t.Errorf("%d bytes are held, or more can be given up", a.Held())
+	}
+	add(1, 3, 10, 0, 5)
+	a.Close()
+	if got, want := a.Stats(), (Stats{Objects: 2, Lost: 2, Bytes: 30, Duplicate: 5}); got != want {
+		t.Errorf("in the end the figures are %+v, want %+v", got, want)
+	}
+}
+
+// TestSinkRefusesToOpen is the fault of who has sent the header, whoever makes the
+// object's turn come.
+func TestSinkRefusesToOpen(t *testing.T) {
+	sink := &record{}
+	a := NewAssembler(Limits{}, sink)
+	a.Add(2, head(0, 1, 1), Chunk{Bytes: []byte("b")}, start)
+	sink.opening = errors.New("no")
+	h := head(0, 0, 1)
+	h.Begins = true
+	_, err := a.Add(3, h, Chunk{Bytes: []byte("a")}, start)
+	if f, ok := err.(*Fault); !ok || f.Member != 3 || !errors.Is(err, sink.opening) {
+		t.Errorf("%v, want the fault of member 3", err)
+	}
+	h = head(1, 0, 2)
+	a.Add(2, h, Chunk{Offset: 1, Bytes: []byte("b")}, start)
+	if err := a.takeFault(); err != nil {
+		t.Errorf("%v is left of the call before", err)
+	}
+}
+
+// TestRefusedByTheByte has a member that has lost an object go on with another where
+// there is room made already, and not where there is none.
+func TestRefusedByTheByte(t *testing.T) {
+	a := NewAssembler(Limits{MaxHeld: 4*pageSize + 2*partCost}, &record{})
+	now := start
+	add := func(object uint64, from int) error {
+		_, err := a.Add(1, head(0, object, 3*pageSize), Chunk{Offset: int64(from), Bytes: []byte("a")}, now)
+		return err
+	}
+	add(1, 0)
+	add(1, pageSize)
+	add(2, 0)
+	add(2, pageSize) // all there is room for
+	if add(2, 2*pageSize); a.Stats().Lost != 1 {
+		t.Fatalf("the figures are %+v, want one object lost", a.Stats())
+	}
+	now = now.Add(time.Second)
+	kept := uint64(2)
+	if a.open[head(0, 1, 0).Object] != nil {
+		kept = 1
+	}
+	for _, step := range []struct {
+		object uint64
+		from   int
+		want   error
+	}{{kept, 5, nil}, {kept, pageSize + 5, nil}, {7, 0, nil}, {7, 1, nil}, {7, pageSize, nil}, {7, 2 * pageSize, ErrOverflow}, {8, 0, ErrOverflow}, {7, 2, nil}} {
+		if err := add(step.object, step.from); err != step.want {
+			t.Errorf("a byte at %d of object %d: %v, want %v; %d of %d bytes are held", step.from, step.object, err, step.want, a.Held(), a.limits.MaxHeld)
+		}
+	}
+	now = start.Add(a.limits.Hold)
+	if err := add(9, 0); err == ErrOverflow {
+		t.Error("after the time of hold it is still refused")
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"reflect"
+	"strings"
 	"testing"
 	"testing/iotest"
 
@@ -55,27 +56,30 @@ func TestChunkStreamVector(t *testing.T) {
 }
 
 func TestBadChunkStreams(t *testing.T) {
-	for name, s := range map[string]string{
-		"unknown flag":            "07 00 00 00 00 40 80 05 00 00 05 6161616161",
-		"an end with a size":      "07 00 00 02 01 10 80 05",
-		"an end with properties":  "07 00 00 02 01 11 80 00 01 05",
-		"given up with a size":    "07 00 00 02 01 20 80 05",
-		"an end given up":         "07 00 00 02 01 30 80 00",
-		"before the first":        "07 00 00 01 02 00 80 05",
-		"an object of 2^64-1":     "07 00 00 00 00 00 80 ffffffffffffffffff",
-		"an object above the cap": "07 00 00 00 00 00 80 e0800001",
-		"no properties":           "07 00 00 00 00 01 80 05 00",
-		"very long properties":    "07 00 00 00 00 01 80 05 ffffffffffffffffff",
-		"properties cut":          "07 00 00 00 00 01 80 05 04 0102",
-		"a chunk beyond the end":  "07 00 00 00 00 00 80 05 00 04 02 6161",
-		"an offset of 2^64-1":     "07 00 00 00 00 00 80 05 00 ffffffffffffffffff 01 61",
-		"a length of 2^64-1":      "07 00 00 00 00 00 80 05 00 01 ffffffffffffffffff 61",
-		"a chunk above the cap":   "07 00 00 00 00 00 80 c20000 00 00 c10001",
-		"an empty chunk":          "07 00 00 00 00 00 80 05 00 00 00",
-		"a chunk cut":             "07 00 00 00 00 00 80 05 00 00 03 6161",
+	for name, c := range map[string]struct{ stream, want string }{
+		"unknown flag":            {"07 00 00 00 00 40 80 05", "flags 0x40"},
+		"an end with a size":      {"07 00 00 02 01 10 80 05", "has bytes or properties"},
+		"an end with properties":  {"07 00 00 02 01 11 80 00 01 05", "has bytes or properties"},
+		"given up with a size":    {"07 00 00 02 01 20 80 05", "has bytes or properties"},
+		"given up, properties":    {"07 00 00 02 01 21 80 00 01 05", "has bytes or properties"},
+		"an end given up":         {"07 00 00 02 01 30 80 00", "could be given up"},
+		"before the first":        {"07 00 00 01 02 00 80 05", "none 2 before it"},
+		"an object of 2^64-1":     {"07 00 00 00 00 00 80 ffffffffffffffffff", "is larger than 8388608"},
+		"an object above the cap": {"07 00 00 00 00 00 80 e0800001", "is larger than 8388608"},
+		"no properties":           {"07 00 00 00 00 01 80 05 00", "from 1 to 16384"},
+		"long properties":         {"07 00 00 00 00 01 80 05 c04001", "from 1 to 16384"},
+		"very long properties":    {"07 00 00 00 00 01 80 05 ffffffffffffffffff", "from 1 to 16384"},
+		"properties cut":          {"07 00 00 00 00 01 80 05 04 0102", "ends inside"},
+		"a chunk beyond the end":  {"07 00 00 00 00 00 80 05 00 04 02 6161", "beyond the object's 5"},
+		"an offset of 2^64-1":     {"07 00 00 00 00 00 80 05 00 ffffffffffffffffff 01 61", "beyond the object's 5"},
+		"a length of 2^64-1":      {"07 00 00 00 00 00 80 05 00 01 ffffffffffffffffff 61", "beyond the object's 5"},
+		"a chunk above the cap":   {"07 00 00 00 00 00 80 c20000 00 00 c10001", "is larger than 65536"},
+		"an empty chunk":          {"07 00 00 00 00 00 80 05 00 00 00", "is empty"},
+		"a chunk cut":             {"07 00 00 00 00 00 80 05 00 00 03 6161", "ends inside"},
+		"no chunk":                {"07 00 00 00 00 00 80 05", "ends inside"},
 	} {
-		if h, chunks, err := readAll(unhex(t, s)); !isFault(err) {
-			t.Errorf("%s: read as %+v, %+v, %v", name, h, chunks, err)
+		if h, chunks, err := readAll(unhex(t, c.stream)); !isFault(err) || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: read as %+v, %+v, %v, want %q", name, h, chunks, err, c.want)
 		}
 	}
 	whole := unhex(t, someStream)

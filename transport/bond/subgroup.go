@@ -103,7 +103,6 @@ func (a *Assembler) flush(p *part, now time.Time) {
 func (a *Assembler) begin(p *part) bool {
 	sub := p.sub
 	if p.elsewhere {
-		sub.at = p
 		return true
 	}
 	if sub.writer == nil {
