@@ -124,7 +124,7 @@ func (s *stage) follow(ctx context.Context) {
 	for i, cam := range s.cameras {
 		switch pull := s.plan.pull[i]; {
 		case pull && cam.reel == nil:
-			cam.reel = s.open(ctx, cam)
+			cam.reel = s.open(ctx, cam, i == s.choice.shown || i == s.plan.next)
 			s.choice.ask(i, now)
 		case !pull && cam.reel != nil:
 			s.leave(i)
@@ -216,13 +216,21 @@ func (s *stage) object(i int, o Object, now time.Time) error {
 	return r.release(s.take)
 }
 
-// open asks for the media of a camera.
-func (s *stage) open(ctx context.Context, cam *camera) *reel {
+// watched is the priority of media that is not for showing: it must not take the
+// room of what is.
+const watched moqt.Priority = 200
+
+// open asks for the media of a camera, to be shown or to be watched.
+func (s *stage) open(ctx context.Context, cam *camera, show bool) *reel {
 	ctx, cancel := context.WithCancel(ctx)
 	b := *cam.newest
 	b.late = time.Now().Add(answer) // its tracks may come a moment after its catalog
 	if s.begun {
 		b.back = 0
+	}
+	if !show {
+		p := watched
+		b.priority = &p
 	}
 	r := newReel(&b, cancel)
 	send := func(e event) error {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tributary-live/tributary/pub"
+	"github.com/tributary-live/tributary/pub/catalog"
 	"github.com/tributary-live/tributary/relay"
 	"github.com/tributary-live/tributary/transport"
 	"github.com/tributary-live/tributary/transport/moqt"
@@ -349,6 +350,70 @@ func TestNoCamera(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		if cuts := s.wantCuts("b a"); cuts[0].first != (moqt.Location{Group: 7000}) {
 			t.Errorf("begins with %v, want the first object that there was", cuts[0].first)
+		}
+	})
+}
+
+// A camera that is only watched is asked for with less priority than one that is
+// to be shown.
+func TestPriorityOfWhatIsWatched(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		subscriber, publisher := sessions(t)
+		c := catalog.New()
+		c.Add(catalog.Track{Name: "video", Role: catalog.RoleVideo, Packaging: catalog.PackagingCMAF, IsLive: true}, []byte("header"))
+		encoded, err := c.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var wg sync.WaitGroup
+		defer wg.Wait()
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		asked := make(map[string][]moqt.Priority)
+		send := func(w *transport.TrackWriter, payload []byte, n int) {
+			for g := range n {
+				o, err := w.OpenGroup(ctx, uint64(g))
+				if err != nil {
+					return
+				}
+				o.Write(payload)
+				o.Close()
+				time.Sleep(40 * time.Millisecond)
+			}
+		}
+		wg.Go(func() {
+			for {
+				req, err := publisher.Accept(ctx)
+				if err != nil {
+					return
+				}
+				r, ok := req.(*transport.SubscribeRequest)
+				if !ok {
+					req.Reject(moqt.RequestNotSupported, "")
+					continue
+				}
+				w, err := r.Accept(nil)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				camera := r.Track.Namespace.Fields()[1]
+				switch {
+				case r.Track.Name == catalog.TrackName:
+					wg.Go(func() { send(w, encoded, 1) })
+					continue
+				case camera == "b": // a says nothing
+					wg.Go(func() { send(w, []byte("x"), 250) })
+				}
+				asked[camera] = append(asked[camera], r.Priority)
+			}
+		})
+		cameras := NewCameras(subscriber, Config{Namespace: moqt.NS("room", "a"), Spares: []moqt.Namespace{moqt.NS("room", "b")}})
+		wg.Go(func() { cameras.Receive(ctx, func(*Broadcast, Object) error { return nil }) })
+		time.Sleep(answer + rest + time.Second)
+		synctest.Wait()
+		if got := fmt.Sprint(asked); got != fmt.Sprint(map[string][]moqt.Priority{"a": {moqt.DefaultPriority, watched}, "b": {moqt.DefaultPriority}}) {
+			t.Errorf("priorities asked for: %v", got)
 		}
 	})
 }

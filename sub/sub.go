@@ -47,6 +47,8 @@ type Broadcast struct {
 	sess *transport.Session
 	late time.Time // when waiting is over
 	back uint64
+
+	priority *moqt.Priority // of the subscriptions; nil for the default
 }
 
 // fromTheStart is more groups than anybody holds of what has just begun.
@@ -135,7 +137,7 @@ const retryEvery = 500 * time.Millisecond
 // newest on, and waits for it as long as Config.Wait allows. waited says that it
 // was not there at once.
 func (b *Broadcast) join(ctx context.Context, name string, back uint64) (tr *transport.TrackReader, f *transport.FetchReader, waited bool, err error) {
-	var o transport.SubscribeOptions
+	o := transport.SubscribeOptions{Priority: b.priority}
 	for {
 		asked := time.Now()
 		tr, f, err = b.sess.Join(ctx, b.Namespace.Track(name), back, &o)

@@ -24,6 +24,9 @@ const STALE_MS = 8000;
 /** A track that is not there yet is asked for again, each time after twice as long. */
 const MIN_ASK_MS = 125;
 const MAX_ASK_MS = 2000;
+/** What is shown is sent first; media that is not for showing must not take its room. */
+const PRIORITY = { audio: 64, video: 128 };
+const WATCHED = { audio: 200, video: 220 };
 
 /**
  * @typedef {object} Stage what a camera plays for, as long as its broadcast is there
@@ -35,7 +38,6 @@ const MAX_ASK_MS = 2000;
 
 /** What a player has of one camera. */
 export class Camera {
-  catalogOrder = new Order();
   /** @type {Map<Kind, Lane>} outlive sessions, so that the same broadcast goes on without a seam */
   lanes = new Map();
   /** @type {Map<Kind, Feed>} of this session */
@@ -44,8 +46,12 @@ export class Camera {
   tracks = [];
   /** @type {EngineConfig | null} for these */
   config = null;
+  /** Why what its catalog offers cannot be played, in words; empty if it can, or there is none. */
+  problem = '';
   /** Whether its media is wanted. */
   pulled = false;
+  /** Whether it is only to be seen how it fares. */
+  watched = false;
   /** @type {Stage | null} null while its broadcast is not there */
   stage = null;
   /** @type {Held[]} */
@@ -68,6 +74,7 @@ export class Camera {
   offer(tracks, config) {
     this.tracks = tracks;
     this.config = config;
+    this.problem = '';
     const init = config[this.lead]?.init;
     this.#timing = init ? parseInit(init) : null;
   }
@@ -111,7 +118,7 @@ export class Camera {
   #feed(stage, kind, lane, caughtUp, wait = MIN_ASK_MS) {
     const { track, order } = lane;
     const feed = new Feed(stage.session, namespaceOf(track, this.namespace), track.name, order, {
-      priority: kind === 'audio' ? 64 : 128,
+      priority: (this.watched ? WATCHED : PRIORITY)[kind],
       deliver: (objects) => stage.deliver(kind, feed, objects),
       caughtUp,
     });

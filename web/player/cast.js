@@ -75,7 +75,7 @@ export class Cast {
     if (!this.several) return true;
     if (this.#plan.next !== null) return false;
     if (this.#choice.shown !== null) return this.shows(camera);
-    return !this.cameras.some((c) => c !== camera && this.#choice.there(c.index));
+    return !this.cameras.some((c) => c !== camera && (this.#choice.there(c.index) || (c.problem && !camera.problem)));
   }
 
   /** Shows a camera as long as it lives; null leaves it to their order. @param {number | null} index */
@@ -153,6 +153,7 @@ export class Cast {
       const pull = this.#plan.pull[camera.index];
       if (pull && !camera.pulled) {
         camera.pulled = true;
+        camera.watched = this.#plan.next !== camera.index && !this.shows(camera);
         this.#choice.ask(camera.index, now);
         camera.subscribe();
       } else if (!pull && camera.pulled) {

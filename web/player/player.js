@@ -20,6 +20,7 @@ import { Cast } from './cast.js';
 import { CatalogError, choose, mimeOf, namespaceOf, parseCatalog } from './catalog.js';
 import { Feed } from './feed.js';
 import { MseEngine, equal, mediaSourceClass } from './mse.js';
+import { Order } from './order.js';
 import { EVENT_TYPE, PathsFeed } from './paths.js';
 import { STUCK_MS, Stuck } from './stuck.js';
 import { missing } from './support.js';
@@ -469,7 +470,7 @@ export class Player extends EventTarget {
     const held = setTimeout(() => this.#cast.speaks(camera) && this.#move('waiting'), HELD_MS);
     /** @type {Catalog | null} */
     let catalog = null;
-    const catalogFeed = new Feed(session, camera.namespace, 'catalog', camera.catalogOrder, {
+    const catalogFeed = new Feed(session, camera.namespace, 'catalog', new Order(), {
       priority: 0,
       rendezvousMs: RENDEZVOUS_MS,
       deliver: (objects) => {
@@ -501,12 +502,14 @@ export class Player extends EventTarget {
       catalogFeed.close();
       camera.close();
       camera.stage = null;
+      camera.problem = '';
       if (camera === this.#cast.onStage) this.#closePaths();
     }
   }
 
   /** A camera cannot be played. @param {Camera} camera @param {string} why */
   #unplayable(camera, why) {
+    camera.problem = why;
     this.#cast.lost(camera);
     if (this.#cast.speaks(camera)) this.#move('unsupported', why);
   }

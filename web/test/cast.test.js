@@ -85,3 +85,15 @@ test('one camera is always shown, several by their catalogs and what comes of th
   assert.equal(cast.states.some((c) => c.shown || c.chosen), false);
   assert.ok(told >= 4);
 });
+
+test('a camera that is only watched is asked for after what is shown', () => {
+  const cast = new Cast([['a'], ['b']], () => {});
+  const [a, b] = cast.cameras.map(offer);
+  cast.lost(a);
+  cast.found(b);
+  assert.deepEqual([b.pulled, b.watched], [true, false]);
+  cast.hear(b, 'video', { isNew: () => true }, object(1, 0));
+  assert.equal(cast.audition(b, 'video', object(1, 0)), true);
+  cast.found(a);
+  assert.deepEqual([a.pulled, a.watched], [true, true]);
+});

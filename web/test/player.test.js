@@ -88,6 +88,26 @@ test('a subscription whose stream is reset is made again', async () => {
   player.stop();
 });
 
+test('of several cameras, what becomes of one is told only if no other is there', async () => {
+  const relay = new FakeRelay();
+  const { player, states, reached } = play(relay, { ...ADDRESS, namespace: ['live', 'a'], spares: [['live', 'b']] });
+  await reached(/^waiting for the broadcast$/);
+  assert.deepEqual(player.cameras.map((c) => [c.name, c.there]), [['a', false], ['b', false]]);
+  relay.track(['live', 'b'], 'catalog').push(1, 0, catalog([{ name: 'v', role: 'video', packaging: 'loc' }]));
+  relay.announce(['live', 'b']);
+  await reached(/^unsupported: packaging loc is not supported$/);
+  relay.loseAll();
+  await reached(/^reconnecting|^connecting: the connection/);
+  const before = states.length;
+  await new Promise((resolve) => {
+    player.addEventListener('state', () => states.slice(before).some((s) => /^unsupported/.test(s)) && resolve(undefined));
+  });
+  player.choose(1); // not there: no choice
+  assert.equal(player.cameras.some((c) => c.chosen), false);
+  player.stop();
+  assert.equal(relay.sessions.size, 0);
+});
+
 test('an address without a broadcast is refused', () => {
   const { player } = play(new FakeRelay(), { ...ADDRESS, namespace: [] });
   assert.equal(player.words, 'refused: the URL names no broadcast');
