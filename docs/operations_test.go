@@ -192,13 +192,19 @@ const buildInfo = "moq_build_info | gauge"
 func TestMetrics(t *testing.T) {
 	servers, publisher := programs(t)
 	sameRows(t, "metrics", rows(t, readPage(t, operationsPage), "Metrics"), metrics(t, servers...))
-	const begin = "\nMetrics of `moq-pub"
-	_, table, ok := strings.Cut(readPage(t, "docs/multipath.md"), begin)
-	if !ok {
-		t.Fatalf("docs/multipath.md has no %q", begin)
+	subscriber := start(t, "", "moq-sub", "--name", "a/b", "--tls-disable-verify", "--rtmp", "rtmp://127.0.0.1:1/app/key", "moqt://"+servers[1].bind)
+	for _, p := range []struct {
+		page, command string
+		server        server
+	}{{"docs/multipath.md", "moq-pub", publisher}, {"docs/guides/forward.md", "moq-sub", subscriber}} {
+		begin := "\nMetrics of `" + p.command
+		_, table, ok := strings.Cut(readPage(t, p.page), begin)
+		if !ok {
+			t.Fatalf("%s has no %q", p.page, begin)
+		}
+		of := slices.DeleteFunc(metrics(t, p.server), func(m string) bool { return m == buildInfo })
+		sameRows(t, "metrics of "+p.command, rows(t, "\n## Metrics\n"+table, "Metrics"), of)
 	}
-	of := slices.DeleteFunc(metrics(t, publisher), func(m string) bool { return m == buildInfo })
-	sameRows(t, "metrics of moq-pub", rows(t, "\n## Metrics\n"+table, "Metrics"), of)
 }
 
 // logKeys returns the keys of all log lines of the module's code.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/tributary-live/tributary/forward"
 	"github.com/tributary-live/tributary/internal/app"
+	"github.com/tributary-live/tributary/internal/metrics"
 	"github.com/tributary-live/tributary/rtmp"
 )
 
@@ -30,6 +31,15 @@ func forwardTo(ctx context.Context, c *cli.Context, from forward.Source, targets
 	if err != nil {
 		return err
 	}
+	registry := metrics.NewRegistry("moq-sub", app.Version())
+	registry.MustRegister(collector{f})
+	admin, err := app.Admin{
+		Addr: c.String("admin"), State: func() any { return f.Status() }, Registry: registry, Logger: app.Logger(c),
+	}.Start()
+	if err != nil {
+		return err
+	}
+	defer admin.Close()
 	return f.Run(ctx, from)
 }
 
@@ -44,6 +54,9 @@ func targets(c *cli.Context) ([]*rtmp.URL, error) {
 	values := c.StringSlice("rtmp")
 	if len(values) > 0 && (c.Bool("json") || c.IsSet("list")) {
 		return nil, app.Usagef("--rtmp prints how its targets fare, and goes neither with --json nor with --list")
+	}
+	if len(values) == 0 && c.String("admin") != "" {
+		return nil, app.Usagef("--admin shows how the targets of --rtmp fare, and there are none")
 	}
 	list, err := readTargets(values)
 	if err == nil && keyInSight(os.Args, values) {

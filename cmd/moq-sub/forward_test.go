@@ -72,6 +72,7 @@ func TestForwardUsage(t *testing.T) {
 	}{
 		{[]string{"--name", "a", "--rtmp", "rtmp://h/secretkey"}, "--rtmp number 1: want rtmp://HOST/APP/KEY"},
 		{[]string{"--name", "a", "--json", "--rtmp", "rtmp://h/app/secretkey"}, "neither with --json nor with --list"},
+		{[]string{"--name", "a", "--admin", ":0"}, "--admin shows how the targets of --rtmp fare"},
 		{[]string{"--list", "", "--rtmp", "rtmp://h/app/secretkey"}, "neither with --json nor with --list"},
 	} {
 		var stderr bytes.Buffer

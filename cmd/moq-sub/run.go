@@ -50,6 +50,7 @@ func newApp() *cli.App {
 			&cli.Uint64Flag{Name: "back", Usage: "begin this many groups before the newest, as far as they are held"},
 			&cli.DurationFlag{Name: "wait", Value: 30 * time.Second, Usage: "wait this long for the broadcast to begin"},
 			&cli.StringSliceFlag{Name: "rtmp", Usage: "forward to the RTMP server at `URL`, rtmp:// or rtmps://HOST/APP/KEY, or to those in a file, @FILE; repeatable; prints a JSON line a second for each"},
+			app.AdminFlag(""),
 			&cli.DurationFlag{Name: "duration", Usage: "end after this time; if absent, with the broadcast"},
 		}, dialer.Flags()...),
 		Action: run,
