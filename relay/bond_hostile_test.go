@@ -591,3 +591,70 @@ func TestWithoutBonds(t *testing.T) {
 		}
 	})
 }
+
+// TestBondStreamsThatWait opens chunk streams of a track that nobody knows: some wait
+// for it for a while, and those beyond are stopped at once. One that comes in time is
+// taken; and one whose rest does not come is stopped as well.
+func TestBondStreamsThatWait(t *testing.T) {
+	bonded(t, 2, func(t *testing.T, r *relay.Relay, m []*bondMember, b *bond.Joined) {
+		watch(t, r)
+		synctest.Wait()
+		open := func(n int) (open []transport.SendStream) {
+			for i := range uint64(n) {
+				h := piece(1, i, []byte("abc"))
+				h.Alias = bondAlias + 5
+				open = append(open, m[1].send(h, []byte("abc"), [2]int{0, 2}))
+			}
+			synctest.Wait()
+			return open
+		}
+		ended := func(list []transport.SendStream) (n int) {
+			synctest.Wait()
+			for _, st := range list {
+				if st.Context().Err() != nil {
+					n++
+				}
+			}
+			return n
+		}
+		first := open(64)
+		if n := ended(first); n != 0 {
+			t.Errorf("%d of 64 streams are stopped at once", n)
+		}
+		if n := ended(open(10)); n != 10 {
+			t.Errorf("%d of 10 streams beyond are stopped at once", n)
+		}
+		time.Sleep(1900 * time.Millisecond)
+		if n := ended(first); n != 0 {
+			t.Errorf("%d of 64 streams are stopped in time", n)
+		}
+		time.Sleep(200 * time.Millisecond)
+		if n := ended(first); n != 64 {
+			t.Errorf("%d of 64 streams are stopped after a while", n)
+		}
+		another := open(64) // there is room again
+		name := moqt.NS("live", "other").Track("video")
+		if _, err := m[0].sess.Publish(t.Context(), name, &transport.PublishOptions{Alias: bondAlias + 5}); err != nil {
+			t.Fatal(err)
+		}
+		tr, err := connect(t, r, nil).Subscribe(t.Context(), name, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer tr.Close()
+		time.Sleep(3 * time.Second)
+		if n := ended(another); n != 0 {
+			t.Errorf("%d of 64 streams are stopped though the track has come", n)
+		}
+		if got, _ := m[1].acknowledged(1); got == 0 {
+			t.Error("what came before the track is not acknowledged")
+		}
+		time.Sleep(30 * time.Second)
+		if n := ended(another); n != 64 {
+			t.Errorf("%d of 64 streams are stopped whose rest does not come", n)
+		}
+		if m[1].sess.Context().Err() != nil {
+			t.Error("the session has ended")
+		}
+	})
+}

@@ -2,6 +2,7 @@ package bonds
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/tributary-live/tributary/transport/bond"
@@ -102,4 +103,35 @@ func TestTracksOfABond(t *testing.T) {
 			t.Errorf("track %d is not closed", alias)
 		}
 	}
+}
+
+// TestDrain waits for what is on its way of a track, and not for what does not come.
+func TestDrain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := New(Config{}, nil)
+		defer r.Close()
+		b, _ := r.make(nil, network(""))
+		m := &member{b: b, number: 1}
+		r.sessions[nil] = &seat{member: m}
+		p := r.Publish(nil, 1, "track", func() Track { return &silent{} })
+		h := &bond.Header{Object: bond.Object{Alias: 1}, Size: 2}
+		take := func(off int64) {
+			if err := b.take(m, h, bond.Chunk{Offset: off, Bytes: []byte("a")}, time.Now()); err != nil {
+				t.Error(err)
+			}
+		}
+		for _, comes := range []time.Duration{500 * time.Millisecond, time.Hour} {
+			h.Group++
+			take(0)
+			began := time.Now()
+			if comes < time.Hour {
+				time.AfterFunc(comes, func() { take(1) })
+			}
+			p.Drain(t.Context())
+			least := min(comes, r.cfg.Hold)
+			if took := time.Since(began); took < least || took > least+20*time.Millisecond {
+				t.Errorf("the rest comes after %v: Drain took %v", comes, took)
+			}
+		}
+	})
 }
