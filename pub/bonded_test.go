@@ -67,35 +67,19 @@ func newBondTest(t *testing.T, extensions bool, links ...[]netsim.Option) *bondT
 		b.links = append(b.links, b.net.Link(o...))
 	}
 	serverTLS, clientTLS := transporttest.TLS(t)
-	cfg := &transport.Config{}
-	b.cfg = cfg
+	srv := &transport.Server{TLSConfig: serverTLS, Handler: b.relay}
+	b.cfg = &srv.Config
 	if extensions {
-		cfg.Extensions = b.relay.Extensions()
+		b.cfg.Extensions = b.relay.Extensions()
 	}
-	l, err := transport.Listen(b.net.Listen(), serverTLS, &transport.ListenConfig{Config: cfg})
-	if err != nil {
-		t.Fatal(err)
-	}
-	b.url, b.dialer = "moqt://"+l.Addr().String(), &transport.Dialer{TLSConfig: clientTLS}
-	ctx, cancel := context.WithCancel(context.Background())
+	pc := b.net.Listen()
+	b.url, b.dialer = "moqt://"+pc.LocalAddr().String(), &transport.Dialer{TLSConfig: clientTLS}
 	var wg sync.WaitGroup
-	wg.Go(func() {
-		for {
-			conn, err := l.Accept(ctx)
-			if err != nil {
-				return
-			}
-			wg.Go(func() {
-				if sess, err := transport.NewSession(ctx, conn, cfg); err == nil {
-					b.relay.ServeSession(ctx, sess)
-				}
-			})
-		}
-	})
+	wg.Go(func() { srv.Serve(context.Background(), pc) })
+	synctest.Wait() // it has read its configuration
 	t.Cleanup(func() {
 		b.relay.Close()
-		cancel()
-		l.Close()
+		srv.Close()
 		wg.Wait()
 	})
 	return b

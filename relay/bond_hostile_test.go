@@ -653,6 +653,8 @@ func TestBondStreamsThatWait(t *testing.T) {
 		if n := ended(another); n != 64 {
 			t.Errorf("%d of 64 streams are stopped whose rest does not come", n)
 		}
+		m[1].send(piece(1, 0, []byte("abc")), []byte("abc"), [2]int{0, 2}).CancelWrite(moqt.StreamCancelled)
+		synctest.Wait()
 		if m[1].sess.Context().Err() != nil {
 			t.Error("the session has ended")
 		}

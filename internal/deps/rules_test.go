@@ -42,7 +42,7 @@ internal/devcert          : |
 internal/live             : transport/moqt internal/prefix |
 internal/metrics          : client_golang |
 internal/netif            : |
-internal/netsim           : | quic-go
+internal/netsim           : | internal/devcert quic-go
 internal/prefix           : transport/moqt |
 internal/site             : |
 internal/tasks            : |

@@ -30,36 +30,20 @@ type foreign struct {
 func newForeign(t *testing.T, n *netsim.Network, policy Treatment) *foreign {
 	f := &foreign{t: t, policy: policy, sources: make(map[moqt.Namespace][]*transport.Session), running: make(map[moqt.Namespace][]context.CancelFunc)}
 	server, client := transporttest.TLS(t)
-	l, err := transport.Listen(n.Listen(), server, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f.url, f.dialer = "moqt://"+l.Addr().String(), &transport.Dialer{TLSConfig: client}
-	ctx, cancel := context.WithCancel(context.Background())
+	srv := &transport.Server{TLSConfig: server, Config: transport.Config{Implementation: "other/1"}, Handler: f}
+	pc := n.Listen()
+	f.url, f.dialer = "moqt://"+pc.LocalAddr().String(), &transport.Dialer{TLSConfig: client}
 	var wg sync.WaitGroup
-	wg.Go(func() {
-		for {
-			conn, err := l.Accept(ctx)
-			if err != nil {
-				return
-			}
-			wg.Go(func() {
-				if sess, err := transport.NewSession(ctx, conn, &transport.Config{Implementation: "other/1"}); err == nil {
-					f.serve(ctx, sess)
-					sess.Close()
-				}
-			})
-		}
-	})
+	wg.Go(func() { srv.Serve(context.Background(), pc) })
 	t.Cleanup(func() {
-		cancel()
-		l.Close()
+		srv.Close()
 		wg.Wait()
 	})
 	return f
 }
 
-func (f *foreign) serve(ctx context.Context, sess *transport.Session) {
+// ServeSession makes it a [transport.Handler].
+func (f *foreign) ServeSession(ctx context.Context, sess *transport.Session) error {
 	f.mu.Lock()
 	f.setups++
 	f.mu.Unlock()
@@ -68,7 +52,7 @@ func (f *foreign) serve(ctx context.Context, sess *transport.Session) {
 	for {
 		req, err := sess.Accept(ctx)
 		if err != nil {
-			return
+			return err
 		}
 		switch req := req.(type) {
 		case *transport.AnnounceRequest:
