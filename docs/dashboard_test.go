@@ -14,7 +14,7 @@ import (
 )
 
 // programs starts one of each program that has metrics.
-func programs(t *testing.T) (servers []server, publisher server) {
+func programs(t *testing.T) (servers []server, publisher, subscriber server) {
 	t.Helper()
 	listen := listenFlags(t)
 	api := start(t, "moq-api listening", "moq-api", "--bind", "127.0.0.1:0")
@@ -31,7 +31,8 @@ func programs(t *testing.T) (servers []server, publisher server) {
 			t.Fatal("the publisher has no path")
 		}
 	}
-	return []server{api, relay, dir}, publisher
+	subscriber = start(t, "", "moq-sub", "--name", "a/b", "--tls-disable-verify", "--rtmp", "rtmp://127.0.0.1:1/app/key", "moqt://"+relay.bind)
+	return []server{api, relay, dir}, publisher, subscriber
 }
 
 // loopback returns the name of the interface of the loopback.
@@ -59,9 +60,9 @@ type series map[string]map[string]bool
 // exported returns what the programs show to Prometheus, and what that adds.
 func exported(t *testing.T) map[string]series {
 	t.Helper()
-	servers, publisher := programs(t)
+	servers, publisher, subscriber := programs(t)
 	all := map[string]series{"up": {}}
-	for _, s := range append(servers, publisher) {
+	for _, s := range append(servers, publisher, subscriber) {
 		for _, m := range sample.FindAllStringSubmatch(get(t, "http://"+s.admin+"/metrics"), -1) {
 			if all[m[1]] == nil {
 				all[m[1]] = make(series)

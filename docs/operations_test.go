@@ -190,9 +190,8 @@ const buildInfo = "moq_build_info | gauge"
 
 // The lists of metrics are those of the admin listeners.
 func TestMetrics(t *testing.T) {
-	servers, publisher := programs(t)
+	servers, publisher, subscriber := programs(t)
 	sameRows(t, "metrics", rows(t, readPage(t, operationsPage), "Metrics"), metrics(t, servers...))
-	subscriber := start(t, "", "moq-sub", "--name", "a/b", "--tls-disable-verify", "--rtmp", "rtmp://127.0.0.1:1/app/key", "moqt://"+servers[1].bind)
 	for _, p := range []struct {
 		page, command string
 		server        server
