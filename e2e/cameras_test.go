@@ -22,6 +22,7 @@ func TestCameras(t *testing.T) {
 		headers int
 	}{
 		{"alike", [][]string{colour("blue", "320x180"), tone(), x264(), aac()}, 1},
+		{"of-another-size", [][]string{{"-re", "-f", "lavfi", "-i", "color=c=blue:s=640x360:r=25"}, tone(), x264(), aac()}, 1},
 		{"of-another-kind", [][]string{colour("blue", "640x360"), tone(), x265(), aac()}, 2},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

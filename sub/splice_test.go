@@ -95,27 +95,54 @@ func TestSplice(t *testing.T) {
 	}
 }
 
-// A camera that is not like the one before begins with its own header.
-func TestSpliceOtherHeader(t *testing.T) {
-	a, first := footage(t, "cmaf.mp4")
-	b, second := footage(t, "gstreamer.mp4")
-	var out bytes.Buffer
-	s := splice{w: &out, cameras: &Cameras{cfg: Config{Logger: slog.New(slog.DiscardHandler)}}}
-	for i, o := range append(first[:len(first):len(first)], second...) {
-		camera := a
-		if i >= len(first) {
-			camera = b
-		}
-		if i == len(first) {
-			out.Reset()
-		}
-		if err := s.write(camera, o); err != nil {
-			t.Fatal(err)
-		}
-	}
-	got := chunks(t, &out) // it is a file of its own
-	if len(got) != len(b.Tracks) {
-		t.Errorf("%d tracks in the second camera's part, want %d", len(got), len(b.Tracks))
+// A camera of the same codecs, with another timescale and encoder, goes on in the
+// same file; one whose sound is another begins with a header of its own.
+func TestSpliceOthers(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		tracks  int // of each camera
+		headers int
+	}{{"picture", 1, 1}, {"picture and sound", 2, 2}} {
+		t.Run(tt.name, func(t *testing.T) {
+			a, first := footage(t, "cmaf.mp4")
+			b, second := footage(t, "gstreamer.mp4")
+			a.Tracks, a.Inits = a.Tracks[:tt.tracks], a.Inits[:tt.tracks]
+			b.Tracks, b.Inits = b.Tracks[:tt.tracks], b.Inits[:tt.tracks]
+			var out bytes.Buffer
+			s := splice{w: &out, cameras: &Cameras{cfg: Config{Logger: slog.New(slog.DiscardHandler)}}}
+			written, before := 0, 0
+			for i, o := range append(first[:len(first):len(first)], second...) {
+				camera := a
+				if i >= len(first) {
+					camera = b
+				}
+				if i == len(first) {
+					before = out.Len()
+				}
+				if !slices.ContainsFunc(camera.Tracks, func(t catalog.Track) bool { return t.Name == o.Track }) {
+					continue
+				}
+				if err := s.write(camera, o); err != nil {
+					t.Fatal(err)
+				}
+				written++
+			}
+			if n := bytes.Count(out.Bytes(), []byte("moov")); n != tt.headers {
+				t.Fatalf("%d headers, want %d", n, tt.headers)
+			}
+			got := 0
+			if tt.headers == 2 { // each part is a file of its own
+				for _, list := range chunks(t, bytes.NewReader(out.Next(before))) {
+					got += len(list)
+				}
+			}
+			for _, list := range chunks(t, &out) {
+				got += len(list)
+			}
+			if got != written {
+				t.Errorf("%d chunks, want %d", got, written)
+			}
+		})
 	}
 }
 

@@ -54,6 +54,14 @@ func FuzzReader(f *testing.F) {
 					t.Fatalf("%d samples of %d bytes, want %d of at most %d", len(samples), size, c.Samples, len(c.Data))
 				}
 			}
+			if a, err := NewAdapter(tr.Header, tr.Header); err == nil {
+				if adapted, err := a.Chunk(c.Data, c.Track, 1, func(units uint64) uint64 { return units }); err == nil {
+					got, err := NewReader(io.MultiReader(bytes.NewReader(tr.Header), bytes.NewReader(adapted)), nil).Next()
+					if err != nil || got.DTS != c.DTS || got.Duration != c.Duration || got.Samples != c.Samples {
+						t.Fatalf("adapted chunk is %v, %v, want %d+%d/%d", got, err, c.DTS, c.Duration, c.Samples)
+					}
+				}
+			}
 			if moved, err := Retime(c.Data, 1, 1<<40, 1); err == nil && len(moved) > len(got.Data)+4 {
 				t.Fatalf("retimed chunk has %d bytes, was %d", len(moved), len(got.Data))
 			}
