@@ -660,3 +660,99 @@ func TestBondStreamsThatWait(t *testing.T) {
 		}
 	})
 }
+
+// TestBondOfImpostorAhead has a bond publish groups that come before anybody else's,
+// under a name that is in use: nothing of them is taken, and its members are cut off.
+func TestBondOfImpostorAhead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRelay(t, relay.Config{})
+		p := publish(t, connect(t, r, nil), track)
+		p.content = func(group, id uint64) []byte { return random(group, id, 500) }
+		synctest.Wait()
+		c := watch(t, r)
+		synctest.Wait()
+		p.write(1, 0)
+		synctest.Wait()
+		m, _ := newBond(t, r, moqt.Draft18, 2)
+		synctest.Wait()
+		for i := range uint64(50) {
+			p.write(1, 1+i)
+			large, small := make([]byte, 30_000), make([]byte, 500)
+			m[i%2].whole(piece(100+i, 0, large), large)
+			m[i%2].whole(piece(100+i, 1, small), small)
+			time.Sleep(100 * time.Millisecond)
+		}
+		c.wants(t, locations(1, 51)...)
+		if s := r.State().Tracks[0]; s.Sources != 1 {
+			t.Errorf("the track has %d sources", s.Sources)
+		}
+	})
+}
+
+// TestBondIsOnePublisher has a track for which two publishers are heard: all members
+// of a bond are one of them.
+func TestBondIsOnePublisher(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRelay(t, relay.Config{MaxSources: 2})
+		newBond(t, r, moqt.Draft18, 3)
+		watch(t, r)
+		synctest.Wait()
+		sources := func() int { return r.State().Tracks[0].Sources }
+		if n := sources(); n != 3 {
+			t.Errorf("of three members of a bond %d are sources", n)
+		}
+		for i, want := range []int{4, 4} {
+			publish(t, connect(t, r, nil), track)
+			synctest.Wait()
+			if n := sources(); n != want {
+				t.Errorf("with %d other publishers there are %d sources, want %d", i+1, n, want)
+			}
+		}
+	})
+}
+
+// TestBondThatHasLeft has the members that publish a track leave, and another
+// publisher take the name. What the bond sends then is an impostor's: by a member that
+// carries chunks alone, and by one that publishes the track again.
+func TestBondThatHasLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRelay(t, relay.Config{})
+		m, b := newBond(t, r, moqt.Draft18, 2)
+		carrier := plugWith(t, r, moqt.Draft18, 7, plugOptions{other: true})
+		carrier.join(b)
+		c := watch(t, r)
+		synctest.Wait()
+		payload := random(1, 0, 500)
+		m[0].whole(piece(1, 0, payload), payload)
+		synctest.Wait()
+		m[0].sess.Close()
+		m[1].sess.Close()
+		synctest.Wait()
+		payload = random(2, 0, 500)
+		carrier.whole(piece(2, 0, payload), payload) // nobody else has the name yet
+		synctest.Wait()
+		p := publish(t, connect(t, r, nil), track)
+		p.content = func(group, id uint64) []byte { return random(group, id, 500) }
+		time.Sleep(3 * time.Second)
+		p.write(5, 0)
+		synctest.Wait()
+		want := []moqt.Location{{Group: 1}, {Group: 2}, {Group: 5}}
+		attack := func(m *bondMember, group uint64) {
+			t.Helper()
+			for i := range uint64(3) {
+				p.write(5, uint64(len(want))-2)
+				want = append(want, moqt.Location{Group: 5, Object: uint64(len(want)) - 2})
+				b := make([]byte, 500)
+				m.whole(piece(group+i, 0, b), b)
+				time.Sleep(200 * time.Millisecond)
+			}
+			c.wants(t, want...)
+		}
+		attack(carrier, 100)
+		again := plug(t, r, moqt.Draft18, 8)
+		again.join(b)
+		synctest.Wait()
+		attack(again, 200)
+		attack(carrier, 300)
+	})
+}

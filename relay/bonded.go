@@ -23,7 +23,7 @@ type bonded struct {
 	mu      sync.Mutex // guards what follows
 	feed    *cache.Source
 	sources map[*source]struct{} // subscriptions of members
-	trusted bool                 // one of them is, or was
+	trusted bool                 // one of them is, or was when there were some last
 	refused bool
 	closed  bool
 }
@@ -34,6 +34,9 @@ func newBonded(t *track) *bonded {
 
 func (b *bonded) add(s *source) {
 	b.mu.Lock()
+	if len(b.sources) == 0 && b.t.hasActive(s) { // another has the name since
+		b.trusted, b.since = false, time.Now()
+	}
 	b.sources[s] = struct{}{}
 	trusted := b.trusted || s.trusted.Load()
 	b.trusted = trusted
@@ -124,9 +127,13 @@ func (b *bonded) admit(at moqt.Location) bool {
 	if b.refused || b.closed {
 		return false
 	}
-	if b.trusted || b.t.has(at, at) {
+	overtaken := len(b.sources) == 0 && b.t.anyActive() // members that publish nothing are left
+	if b.trusted && !overtaken || b.t.has(at, at) {
 		b.touchLocked(now)
 		return true
+	}
+	if overtaken {
+		return false
 	}
 	for s := range b.sources {
 		if !b.t.hasActive(s) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -80,6 +81,11 @@ func (t *track) hasActive(s *source) bool {
 		}
 	}
 	return false
+}
+
+// anyActive reports whether any publisher keeps the track alive.
+func (t *track) anyActive() bool {
+	return slices.ContainsFunc(t.others(nil), (*source).active)
 }
 
 // subscribe asks the publisher for the track and reads it until it ends.
