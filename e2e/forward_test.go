@@ -129,14 +129,18 @@ func lastLine(t *testing.T, lines []byte, port string) target {
 }
 
 // forwardTo runs moq-sub with the keys of targets in a file.
-func (c *cluster) forwardTo(t *testing.T, name string, ports ...string) (*proc, *buffer) {
+func (c *cluster) forwardTo(t *testing.T, names []string, ports ...string) (*proc, *buffer) {
 	t.Helper()
 	var urls strings.Builder
 	for _, p := range ports {
 		fmt.Fprintf(&urls, "rtmp://127.0.0.1:%s/live/%s\n", p, streamKey)
 	}
 	lines := &buffer{}
-	s := c.client(t, nil, lines, "moq-sub", 1, "--name", name, "--rtmp", "@"+writeFile(t, "targets", []byte(urls.String())))
+	args := []string{"--rtmp", "@" + writeFile(t, "targets", []byte(urls.String()))}
+	for _, n := range names {
+		args = append(args, "--name", n)
+	}
+	s := c.client(t, nil, lines, "moq-sub", 1, args...)
 	t.Cleanup(func() {
 		for what, text := range map[string]string{"log": s.log(), "output": string(lines.Bytes()), "command line": strings.Join(s.cmd.Args, " ")} {
 			if strings.Contains(text, "secretkey") {
@@ -166,7 +170,7 @@ func TestForward(t *testing.T) {
 			t.Parallel()
 			port := freePort(t)
 			server, file := listen(t, port)
-			s, lines := c.forwardTo(t, "live/"+name, port, silentPort)
+			s, lines := c.forwardTo(t, []string{"live/" + name}, port, silentPort)
 			p, record := c.publish(t, 0, encode(5, cmaf, picture("320x180"), tone(), video, aac()), "--name", "live/"+name)
 			ended(t, 40*time.Second, p, s)
 			server.wait(10 * time.Second) // whatever it thinks of the end
@@ -181,59 +185,124 @@ func TestForward(t *testing.T) {
 	}
 }
 
-// TestForwardHEVC sends HEVC, with frames out of order, as Enhanced RTMP has it.
-func TestForwardHEVC(t *testing.T) {
-	need(t, "ffmpeg", "ffprobe")
-	c := newCluster(t)
+// received is what came on one connection.
+type received struct {
+	headers []string // codecs, in the order of their headers
+	packets map[string][]packet
+}
+
+// receive serves RTMP until it is waited for, and returns its port.
+func receive(t *testing.T) (port string, wait func() []*received) {
+	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, port, _ := net.SplitHostPort(ln.Addr().String())
-	got := make(map[string][]packet)
-	var headers []string
+	var list []*received
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		conn, err := ln.Accept()
-		if err != nil {
-			return
-		}
-		defer conn.Close()
-		s, err := rtmptest.Accept(conn)
-		if err != nil {
-			t.Error(err)
-			return
-		}
 		for {
-			p, err := s.Next()
+			conn, err := ln.Accept()
 			if err != nil {
 				return
 			}
-			kind := "audio"
-			if p.Video {
-				kind = "video"
-			}
-			if p.Header {
-				headers = append(headers, p.Codec)
-				continue
-			}
-			sum := fmt.Sprintf("SHA256:%x", sha256.Sum256(p.Data))
-			got[kind] = append(got[kind], packet{1000 * p.PTS.Seconds(), 1000 * p.DTS.Seconds(), !p.Video || isIRAP(p.Data), sum})
+			r := &received{packets: make(map[string][]packet)}
+			list = append(list, r)
+			r.read(t, conn)
+			conn.Close()
 		}
 	})
-	t.Cleanup(func() {
+	wait = func() []*received {
 		ln.Close()
 		wg.Wait()
-	})
-	s, _ := c.forwardTo(t, "live/hevc", port)
+		return list
+	}
+	t.Cleanup(func() { wait() })
+	_, port, _ = net.SplitHostPort(ln.Addr().String())
+	return port, wait
+}
+
+func (r *received) read(t *testing.T, conn net.Conn) {
+	s, err := rtmptest.Accept(conn)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	for {
+		p, err := s.Next()
+		if err != nil {
+			return
+		}
+		kind, key := "audio", true
+		if p.Video {
+			kind, key = "video", p.Key || p.Codec == "hvc1" && isIRAP(p.Data)
+		}
+		if p.Header {
+			r.headers = append(r.headers, p.Codec)
+			continue
+		}
+		sum := fmt.Sprintf("SHA256:%x", sha256.Sum256(p.Data))
+		r.packets[kind] = append(r.packets[kind], packet{1000 * p.PTS.Seconds(), 1000 * p.DTS.Seconds(), key, sum})
+	}
+}
+
+// TestForwardHEVC sends HEVC, with frames out of order, as Enhanced RTMP has it.
+func TestForwardHEVC(t *testing.T) {
+	need(t, "ffmpeg", "ffprobe")
+	c := newCluster(t)
+	port, wait := receive(t)
+	s, _ := c.forwardTo(t, []string{"live/hevc"}, port)
 	x265 := []string{"-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "keyint=30:min-keyint=30:scenecut=0:open-gop=0:bframes=2:log-level=none", "-tag:v", "hvc1", "-pix_fmt", "yuv420p"}
 	p, record := c.publish(t, 0, encode(4, cmaf, picture("320x180"), tone(), x265, aac()), "--name", "live/hevc")
 	ended(t, 40*time.Second, p, s)
-	wg.Wait()
-	if fmt.Sprint(headers) != "[hvc1 mp4a]" {
-		t.Errorf("headers of %v, want hvc1 and mp4a", headers)
+	got := wait()
+	if len(got) != 1 || fmt.Sprint(got[0].headers) != "[hvc1 mp4a]" {
+		t.Fatalf("%d connections, want one with headers of hvc1 and mp4a", len(got))
 	}
-	compareForwarded(t, got, timed(t, writeFile(t, "made.mp4", record.Bytes())))
+	compareForwarded(t, got[0].packets, timed(t, writeFile(t, "made.mp4", record.Bytes())))
+}
+
+// TestForwardCameras kills one of two cameras: the server gets the other on the
+// same connection, from a key frame on, and its time goes on.
+func TestForwardCameras(t *testing.T) {
+	need(t, "ffmpeg", "ffprobe")
+	c := newCluster(t)
+	port, wait := receive(t)
+	first, _ := c.publish(t, 0, encode(60, cmaf, picture("320x180"), tone(), x264(), aac()), "--name", "cam/a")
+	s, lines := c.forwardTo(t, []string{"cam/a", "cam/b"}, port)
+	s.await(`msg="camera shown" ns=cam/a`)
+	spare, record := c.publish(t, 1, encode(14, cmaf, picture("320x180"), tone(), []string{"-vf", "hflip"}, x264(), aac()), "--name", "cam/b")
+	spare.await("msg=publishing")
+	eventually(t, 20*time.Second, "3 s of the first camera", func() bool { return lastLine(t, lines.Bytes(), port).Frames > 230 })
+	first.kill()
+	ended(t, 40*time.Second, spare, s)
+	got := wait()
+	if len(got) != 1 || fmt.Sprint(got[0].headers) != "[avc1 mp4a]" {
+		t.Fatalf("%d connections, want one, with headers at its beginning alone", len(got))
+	}
+	of := make(map[string]bool) // what is of the second camera
+	for _, p := range timed(t, writeFile(t, "made.mp4", record.Bytes()))["video"] {
+		of[p.hash] = true
+	}
+	video := got[0].packets["video"]
+	second := 0
+	for i, p := range video {
+		switch {
+		case of[p.hash] && second == 0 && !p.key:
+			t.Errorf("the second camera begins with %+v, want a key frame", p)
+		case second > 0 && !of[p.hash]:
+			t.Errorf("frame %d is of the first camera, after %d of the second", i, second)
+		}
+		if of[p.hash] {
+			second++
+		}
+		if i > 0 && (p.dts < video[i-1].dts || p.dts > video[i-1].dts+200) {
+			t.Errorf("frame %d is at %v ms, after %v ms", i, p.dts, video[i-1].dts)
+		}
+	}
+	if len(video)-second < 80 || second < 60 {
+		t.Errorf("%d frames, %d of them of the second camera", len(video), second)
+	}
 }
 
 // isIRAP reports whether HEVC, as NAL units behind their lengths, holds a picture
@@ -256,7 +325,7 @@ func TestForwardTargetRestarts(t *testing.T) {
 	port, otherPort := freePort(t), freePort(t)
 	server, file := listen(t, port)
 	other, otherFile := listen(t, otherPort)
-	s, lines := c.forwardTo(t, "live/restart", port, otherPort)
+	s, lines := c.forwardTo(t, []string{"live/restart"}, port, otherPort)
 	p, record := c.publish(t, 0, encode(14, cmaf, picture("320x180"), tone(), x264(), aac()), "--name", "live/restart")
 	eventually(t, 20*time.Second, "the server has frames", func() bool {
 		info, err := os.Stat(file)

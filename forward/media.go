@@ -97,6 +97,12 @@ func (m *media) take(b *sub.Broadcast, o sub.Object) error {
 		if s.waiting = s.waiting && !x.Key; s.waiting {
 			continue
 		}
+		if len(x.Data) > maxFrame { // and what refers to it
+			m.log.Warn("frame is too large for RTMP", "track", o.Track, "object", o.Location,
+				"err", fmt.Errorf("it has %d bytes, at most %d are sent: lower the bitrate", len(x.Data), maxFrame))
+			s.waiting = s.format.Kind == rtmp.Video
+			continue
+		}
 		m.clock(s, x.DTS)
 		if s.format.Kind == rtmp.Audio {
 			m.give(s, s.epoch, x)
@@ -108,6 +114,9 @@ func (m *media) take(b *sub.Broadcast, o sub.Object) error {
 	}
 	return nil
 }
+
+// maxFrame is the largest frame that fits in a message, with what is before it.
+const maxFrame = rtmp.MaxBody - 16
 
 // backward is how much earlier than the one before a sample must be for its time
 // line to be another.

@@ -2,6 +2,7 @@ package forward
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"log/slog"
@@ -124,6 +125,28 @@ func TestBeginsInTheMiddle(t *testing.T) {
 	m.flush()
 	if len(got) == 0 || !got[0].start || got[0].dts == 0 {
 		t.Errorf("begins with %+v, want the second key frame", got[0])
+	}
+}
+
+// A frame that no message can carry is left out, with what refers to it.
+func TestFrameThatIsTooLarge(t *testing.T) {
+	b, list := broadcast(t, 2*time.Second, same, fmp4.Video)
+	large := list[2].Payload // its one sample grows
+	at := bytes.Index(large, []byte("mdat")) - 4
+	large = append(bytes.Clone(large), make([]byte, maxFrame)...)
+	binary.BigEndian.PutUint32(large[at:], uint32(len(large)-at))
+	tfhd := bytes.Index(large, []byte("tfhd")) // flags, track, description, duration, size
+	if flags := binary.BigEndian.Uint32(large[tfhd+4:]); flags&0x1b != 0x1a {
+		t.Fatalf("tfhd of the fixture has flags %x", flags)
+	}
+	binary.BigEndian.PutUint32(large[tfhd+20:], uint32(len(large)-at-8))
+	list[2].Payload = large
+	var got []frame
+	m := newMedia(discard(), func(f frame) { got = append(got, f) })
+	run(t, m, b, list)
+	m.flush()
+	if len(got) != len(list)-3 || !got[2].start {
+		t.Errorf("%d of %d frames, want all but three, and a key frame then", len(got), len(list))
 	}
 }
 

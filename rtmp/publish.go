@@ -176,12 +176,18 @@ func (p *Publication) Err() error { return p.err }
 // It may be called at any time.
 func (p *Publication) BytesSent() uint64 { return p.wire.sent.Count() }
 
+// MaxBody is the longest body of a message, in bytes: its length has 24 bits.
+const MaxBody = 1<<24 - 1
+
 // Write sends a message. at is its time, which for media is the decode time; it
 // is sent in whole milliseconds, modulo 2^32, and must not fall from one message
 // of a kind to the next. Write blocks until the connection has taken the message,
-// and fails when it takes nothing for [Config.WriteTimeout]. It must not be called
-// concurrently. The body is not kept.
+// and fails when it takes nothing for [Config.WriteTimeout], or the body is longer
+// than [MaxBody]. It must not be called concurrently. The body is not kept.
 func (p *Publication) Write(kind Kind, at time.Duration, body []byte) error {
+	if len(body) > MaxBody {
+		return fmt.Errorf("a message of %d bytes is longer than RTMP's %d", len(body), MaxBody)
+	}
 	chunks := map[Kind]byte{Audio: 4, Video: 6, Data: 5}[kind]
 	err := p.wire.write(&rawmessage.Message{
 		ChunkStreamID: chunks, Type: uint8(kind), Timestamp: at.Round(time.Millisecond),

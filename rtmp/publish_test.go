@@ -3,9 +3,6 @@ package rtmp
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
-	"errors"
 	"io"
 	"net"
 	"strings"
@@ -18,7 +15,6 @@ import (
 	"github.com/bluenviron/gortmplib/pkg/handshake"
 	"github.com/bluenviron/gortmplib/pkg/rawmessage"
 
-	"github.com/tributary-live/tributary/internal/devcert"
 	"github.com/tributary-live/tributary/pub/fmp4"
 	"github.com/tributary-live/tributary/rtmp/rtmptest"
 )
@@ -104,6 +100,9 @@ func TestPublish(t *testing.T) {
 		for at := time.Hour; at < 60*day; at += time.Hour {
 			write(Video, at, video.Body(false, 80*time.Millisecond, []byte("frame")))
 			want = append(want, time.Duration(uint32(at.Milliseconds()))*time.Millisecond)
+		}
+		if err := p.Write(Video, 61*day, make([]byte, MaxBody+1)); err == nil {
+			t.Error("Write() of more than a message can have succeeded")
 		}
 		p.Close()
 		if err := <-end; err != io.EOF {
@@ -304,116 +303,3 @@ func TestPublication(t *testing.T) {
 		})
 	}
 }
-
-func TestPublishOverTLS(t *testing.T) {
-	source, err := devcert.New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, err := source.GetCertificate(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	parsed, err := x509.ParseCertificate(cert.Certificate[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	ln, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{*cert}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	defer ln.Close()
-	wg.Go(func() {
-		for {
-			conn, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			if s, err := rtmptest.Accept(conn); err == nil {
-				_, _ = s.Next()
-			}
-			conn.Close()
-		}
-	})
-	video, audio := formats(t)
-	u := parse(t, "rtmps://"+ln.Addr().String()+"/app/secretkey")
-	_, err = Publish(t.Context(), u, nil, video, audio)
-	if a := Advice(err); !strings.Contains(a, "certificate is not trusted") {
-		t.Errorf("Publish() = %v, advice %q, want one about the certificate", err, a)
-	}
-	roots := x509.NewCertPool()
-	roots.AddCert(parsed)
-	p, err := Publish(t.Context(), u, &Config{TLS: &tls.Config{RootCAs: roots}}, video, audio)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.Close()
-	_, err = Publish(t.Context(), parse(t, "rtmp://"+ln.Addr().String()+"/app/secretkey"), nil, video, audio)
-	if err == nil {
-		t.Error("Publish() without TLS at a server that wants it succeeded")
-	}
-}
-
-func TestAdvice(t *testing.T) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := ln.Addr().String()
-	ln.Close()
-	video, audio := formats(t)
-	_, err = Publish(t.Context(), parse(t, "rtmp://"+addr+"/app/secretkey"), nil, video, audio)
-	if a := Advice(err); !strings.Contains(a, "nothing listens there") {
-		t.Errorf("Advice(%v) = %q", err, a)
-	}
-	for err, want := range map[error]string{
-		nil:                          "",
-		&net.DNSError{Name: "x"}:     "name of the host",
-		tls.RecordHeaderError{}:      "speaks no TLS",
-		errors.New("something else"): "check host, port and stream key",
-	} {
-		if got := Advice(err); !strings.Contains(got, want) || want == "" && got != "" {
-			t.Errorf("Advice(%v) = %q, want %q in it", err, got, want)
-		}
-	}
-}
-
-// FuzzServer reads anything that a server may say once hands are shaken.
-func FuzzServer(f *testing.F) {
-	f.Add([]byte{2, 0, 0, 0, 0, 0, 4, 1, 0, 0, 0, 0, 0, 0, 16, 0})
-	f.Add([]byte{3, 0, 0, 0, 0, 0, 12, 20, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 5})
-	f.Add(append([]byte{3, 0, 0, 0, 0, 0, 100, 20, 0, 0, 0, 0}, bytes.Repeat([]byte{3, 0, 1, 'a'}, 25)...))
-	u, err := ParseURL(testURL)
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Fuzz(func(t *testing.T, said []byte) {
-		w := newWire(&oneWay{Reader: bytes.NewReader(said)}, time.Second)
-		for {
-			m, err := w.read()
-			if err != nil {
-				return
-			}
-			c, ok := parseCommand(m)
-			if !ok {
-				continue
-			}
-			err = c.failure(u)
-			if err != nil && (strings.Contains(err.Error(), "secretkey") || len(err.Error()) > 4096) {
-				t.Errorf("error with the key in it, or %d bytes long: %v", len(err.Error()), err)
-			}
-		}
-	})
-}
-
-// oneWay is a connection that says what it says, and takes everything.
-type oneWay struct {
-	io.Reader
-	net.Conn
-}
-
-func (o *oneWay) Read(b []byte) (int, error)     { return o.Reader.Read(b) }
-func (*oneWay) Write(b []byte) (int, error)      { return len(b), nil }
-func (*oneWay) SetWriteDeadline(time.Time) error { return nil }
