@@ -69,7 +69,7 @@ type stage struct {
 	plan    plan
 	since   time.Time // since when nothing is shown
 	begun   bool      // something has been shown
-	ended   bool      // the camera that was shown last has ended well
+	ended   *camera   // the camera that was shown last, if it has ended well
 }
 
 // camera is one of those to choose from.
@@ -145,17 +145,21 @@ func (s *stage) over() error {
 	if s.choice.shown >= 0 || s.plan.next >= 0 {
 		return errNotOver
 	}
-	if s.ended {
-		return nil
-	}
 	var why []string
 	wait := false // there is something to wait for
 	for i, cam := range s.cameras {
-		if s.choice.cameras[i].there || !s.choice.cameras[i].known {
+		f := &s.choice.cameras[i]
+		if s.ended != nil && (cam == s.ended || !f.rest.Before(s.since.Add(rest))) {
+			continue // its catalog may still be held somewhere, but it has ended, or has not answered since
+		}
+		if f.there || !f.known {
 			return errNotOver
 		}
 		wait = wait || !refusedForGood(cam.err)
 		why = append(why, fmt.Sprintf("%s: %v", cam.ns.Slashed(), cam.err))
+	}
+	if s.ended != nil {
+		return nil
 	}
 	if wait && time.Since(s.since) < s.cfg.Wait {
 		return errNotOver
@@ -179,7 +183,10 @@ func (s *stage) handle(e event) error {
 	case e.reel != e.camera.reel: // of a subscription that was left
 	case e.object == nil:
 		if s.choice.shown == i {
-			s.since, s.ended = now, e.err == nil
+			s.since = now
+			if e.err == nil {
+				s.ended = e.camera
+			}
 			s.cfg.Logger.Info("camera ended", "ns", e.camera.ns.Slashed(), "err", e.err)
 		}
 		s.leave(i)
@@ -212,7 +219,7 @@ func (s *stage) object(i int, o Object, now time.Time) error {
 	}
 	s.cfg.Logger.Info("camera shown", "ns", s.cameras[i].ns.Slashed(), "group", r.first)
 	s.choice.cut(i, s.plan.edge, now)
-	s.begun, s.ended = true, false
+	s.begun, s.ended = true, nil
 	return r.release(s.take)
 }
 

@@ -85,7 +85,7 @@ func (s *site) filmSlowly(name string, group uint64, every time.Duration) *filmi
 	f.b.Complete()
 	s.wg.Go(func() { f.b.Serve(s.ctx, f.sess) })
 	s.wg.Go(func() {
-		for n := 0; s.ctx.Err() == nil; n++ {
+		for n := 0; s.ctx.Err() == nil; {
 			g := group + uint64(n/25)
 			f.mu.Lock()
 			paused, over := f.paused, f.over
@@ -96,6 +96,7 @@ func (s *site) filmSlowly(name string, group uint64, every time.Duration) *filmi
 			if !paused {
 				video.Append(g, fmt.Appendf(nil, "%s video %d/%d", name, g, n%25))
 				audio.Append(g, fmt.Appendf(nil, "%s audio %d/%d", name, g, n%25))
+				n++
 			}
 			time.Sleep(f.every)
 		}
@@ -267,6 +268,38 @@ func TestCutAtOnce(t *testing.T) {
 					t.Error("Receive goes on when all cameras are gone")
 				}
 			})
+		})
+	}
+}
+
+// When what is shown ends well, one that was silent is given another chance before
+// all is over, and no more.
+func TestLastChance(t *testing.T) {
+	for _, returns := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newSite(t)
+			a, b := s.film("a", 100), s.film("b", 7000)
+			time.Sleep(100 * time.Millisecond)
+			s.watch(0, "a", "b")
+			time.Sleep(5 * time.Second)
+			a.silent(true)
+			time.Sleep(5 * time.Second)
+			b.end()
+			if returns {
+				time.Sleep(time.Second)
+				a.silent(false)
+				time.Sleep(2 * time.Second)
+				s.wantCuts("a b a")
+				return
+			}
+			select {
+			case err := <-s.ended:
+				if err != nil {
+					t.Errorf("Receive() = %v, want nil", err)
+				}
+			case <-time.After(answer + time.Second):
+				t.Error("Receive goes on although no camera answers")
+			}
 		})
 	}
 }

@@ -2,6 +2,7 @@ package sub_test
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"time"
 
@@ -25,4 +26,16 @@ func Example() {
 		return b.WriteMP4(ctx, os.Stdout)
 	}
 	_ = record // in a program: record(ctx, "moqt://relay.example:4443")
+}
+
+// A viewer of two cameras: the second while the first is not there.
+func ExampleNewCameras() {
+	watch := func(ctx context.Context, sess *transport.Session) error {
+		cameras := sub.NewCameras(sess, sub.Config{Namespace: moqt.NS("room", "cam-a"), Spares: []moqt.Namespace{moqt.NS("room", "cam-b")}})
+		return cameras.Receive(ctx, func(camera *sub.Broadcast, o sub.Object) error {
+			fmt.Println(camera.Namespace.Slashed(), o.Track, o.Location)
+			return nil
+		})
+	}
+	_ = watch // in a program: watch(ctx, sess)
 }
