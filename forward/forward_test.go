@@ -127,7 +127,7 @@ func TestTargetComesBack(t *testing.T) {
 			t.Errorf("back after %v, want within a doubled wait", back)
 		}
 		all := len(samples(t, newFilm(t, 60*time.Second))[true])
-		if want := all * int(60*time.Second-one.streams()[1].began) / int(60*time.Second); second < want-2 || second > want+8 || first < all/6-5 || first > all/6+5 {
+		if want := int(int64(all) * int64(60*time.Second-one.streams()[1].began) / int64(60*time.Second)); second < want-2 || second > want+8 || first < all/6-5 || first > all/6+5 {
 			t.Errorf("%d and %d frames, want some %d and %d", first, second, all/6, want)
 		}
 		if video, _ := hosts["two"].streams()[0].check(t); video != all || len(hosts["two"].streams()) != 1 {

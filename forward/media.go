@@ -98,7 +98,7 @@ func (m *media) take(b *sub.Broadcast, o sub.Object) error {
 			continue
 		}
 		if len(x.Data) > maxFrame { // and what refers to it
-			m.log.Warn("frame is too large for RTMP", "track", o.Track, "object", o.Location,
+			m.log.Warn("frame is too large for RTMP", "track", o.Track, "group", o.Group,
 				"err", fmt.Errorf("it has %d bytes, at most %d are sent: lower the bitrate", len(x.Data), maxFrame))
 			s.waiting = s.format.Kind == rtmp.Video
 			continue
