@@ -98,6 +98,30 @@ func TestQueueOverflow(t *testing.T) {
 	})
 }
 
+// TestDefaultQueue sends at once what takes far longer than 100 ms.
+func TestDefaultQueue(t *testing.T) {
+	for _, c := range []struct {
+		rate int64
+		want int // packets of 1000 bytes that have room
+	}{{8 * Mbit, 100}, {Mbit, 65}} {
+		synctest.Test(t, func(t *testing.T) {
+			n := New(t)
+			link := n.Link(Rate(c.rate))
+			server, client := n.Listen(), link.Listen()
+			log, done := collect(server, time.Now())
+			for i := range 300 {
+				client.WriteTo(numbered(i, 1000), server.LocalAddr())
+			}
+			time.Sleep(2 * time.Second)
+			server.Close()
+			<-done
+			if len(log.number) != c.want {
+				t.Errorf("at %d bit/s %d packets had room, want %d", c.rate, len(log.number), c.want)
+			}
+		})
+	}
+}
+
 func TestDirectionsDiffer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := New(t)

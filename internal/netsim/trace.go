@@ -69,7 +69,7 @@ func RateCSV(r io.Reader) (*Trace, error) {
 			return fmt.Errorf("%q has no second column", line)
 		}
 		mbit, err := strconv.ParseFloat(fields[1], 64)
-		if err != nil || mbit < 0 || mbit > 1e5 {
+		if err != nil || !(mbit >= 0 && mbit <= 1e5) {
 			return fmt.Errorf("%q is not a rate in Mbit/s", fields[1])
 		}
 		start, bits := time.Duration(seconds)*time.Second, mbit*1e6
@@ -198,7 +198,7 @@ func ReadDelays(r io.Reader, every time.Duration) (*DelayTrace, error) {
 	d := &DelayTrace{every: every}
 	err := eachLine(r, func(line string) error {
 		ms, err := strconv.ParseFloat(line, 64)
-		if err != nil || ms < 0 || ms > 60_000 {
+		if err != nil || !(ms >= 0 && ms <= 60_000) {
 			return fmt.Errorf("%q is not a delay in milliseconds", line)
 		}
 		d.delays = append(d.delays, time.Duration(ms*float64(time.Millisecond)))

@@ -112,6 +112,18 @@ func TestRateCSV(t *testing.T) {
 	}
 }
 
+// TestRateCSVCarries has seconds in which one chance and a half become full.
+func TestRateCSVCarries(t *testing.T) {
+	tr, err := RateCSV(strings.NewReader("t,r\n" + strings.Repeat("0,0.018\n", 10)))
+	mustTrace(t, tr, err)
+	if n := tr.Bytes(0, 10*time.Second) / TracePacket; n < 14 || n > 15 { // the last is full at the end
+		t.Errorf("%d chances in 10 s, want 15", n)
+	}
+	if tr.Mean() != 18_000 {
+		t.Errorf("the mean is %d bit/s, want 18000", tr.Mean())
+	}
+}
+
 func TestReplayDelay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		delays, err := ReadDelays(strings.NewReader("10\n30\n"), 100*time.Millisecond)
@@ -146,13 +158,18 @@ func TestBadTraces(t *testing.T) {
 		}
 	}
 	for name, text := range map[string]string{
-		"empty": "", "heading alone": "t_s,rate_mbps\n", "no column": "t\n0\n", "not a rate": "t,r\n0,x\n", "negative": "t,r\n0,-1\n", "outage alone": "t,r\n0,0\n",
+		"empty": "", "heading alone": "t_s,rate_mbps\n", "no column": "t\n0\n", "not a rate": "t,r\n0,x\n", "negative": "t,r\n0,-1\n", "NaN": "t,r\n0,1.2\n1,NaN\n2,1.2\n", "outage alone": "t,r\n0,0\n",
 	} {
 		if tr, err := RateCSV(strings.NewReader(text)); err == nil {
 			t.Errorf("csv, %s: read as %v", name, tr)
 		}
 	}
-	if d, err := ReadDelays(strings.NewReader("x"), time.Second); err == nil {
-		t.Errorf("delays: read as %v", d)
+	for _, text := range []string{"x", "", "-1", "60001", "NaN"} {
+		if d, err := ReadDelays(strings.NewReader(text), time.Second); err == nil {
+			t.Errorf("delays %q: read as %v", text, d)
+		}
+	}
+	if d, err := ReadDelays(strings.NewReader("1"), 0); err == nil {
+		t.Errorf("delays for no time each: read as %v", d)
 	}
 }
