@@ -29,9 +29,9 @@ func TestCameras(t *testing.T) {
 			t.Parallel()
 			a, b := tt.name+"/a", tt.name+"/b"
 			first, _ := c.publish(t, 0, encode(60, cmaf, colour("red", "320x180"), tone(), x264(), aac()), "--name", a)
-			first.await("msg=publishing")
+			first.await("msg=input track=video") // else the spare would be shown first
 			spare, _ := c.publish(t, 1, encode(14, cmaf, tt.spare...), "--name", b)
-			spare.await("msg=publishing")
+			spare.await("msg=input track=video")
 			var file, lines buffer
 			receive := []*proc{
 				c.client(t, nil, &file, "moq-sub", 1, "--name", a, "--name", b),

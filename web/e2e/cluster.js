@@ -136,6 +136,7 @@ export class Publisher {
   async ready() {
     this.#pid = Number((await this.#shell.says(/^pid (\d+)$/))[1]);
     await this.#shell.says(/msg="?publishing/);
+    await this.#shell.says(/msg=input track=video/); // its catalog is there
   }
 
   get log() {
