@@ -158,7 +158,7 @@ export class Choice {
     const { shown } = this;
     /** @type {Plan} */
     const plan = { pull: this.#cameras.map((_, i) => i === shown), next: null, edge: false };
-    const lives = shown !== null && (this.#cameras[shown].lives(now) || (!this.#cameras[shown].known && now - this.#began < GRACE_MS));
+    const lives = shown !== null && (this.#cameras[shown].lives(now) || (!this.#cameras[shown].known && now - this.#began < ANSWER_MS));
     for (const f of this.#cameras) {
       if (f !== this.#cameras[shown ?? -1] && f.asked && !f.fresh && !f.lives(now)) {
         f.rest = now + REST_MS;
@@ -191,7 +191,7 @@ export class Choice {
   /** Whether the viewer's choice still counts. @param {number} i @param {number} now */
   #holds(i, now) {
     const f = this.#cameras[i];
-    if (!f.known && now - this.#began < GRACE_MS) return true;
+    if (!f.known && now - this.#began < ANSWER_MS) return true;
     return f.there && now >= f.rest && (!f.asked || f.lives(now));
   }
 
