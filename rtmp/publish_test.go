@@ -3,6 +3,8 @@ package rtmp
 import (
 	"bytes"
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"net"
 	"strings"
@@ -124,6 +126,47 @@ func TestPublish(t *testing.T) {
 		}
 		if sent := p.BytesSent(); sent < uint64(len(large)) || sent > uint64(len(large))+200_000 {
 			t.Errorf("BytesSent() = %d", sent)
+		}
+	})
+}
+
+// What Enhanced RTMP adds is read by others.
+func TestPublishEnhanced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		video, err := NewFormat(&fmp4.Unpacker{Track: fmp4.Track{Kind: fmp4.Video}, Entry: "av01", Config: unhex(t, "81000c00 0a0b00000042abbfc3700be001")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		audio, err := NewFormat(&fmp4.Unpacker{Track: fmp4.Track{Kind: fmp4.Audio, Codec: "opus"}, Entry: "Opus", Config: unhex(t, "00020138 0000bb80 0000 00")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		c := serve(t, func(conn net.Conn) {
+			s, err := rtmptest.Accept(conn)
+			for err == nil {
+				var p rtmptest.Packet
+				if p, err = s.Next(); err == nil {
+					got = append(got, fmt.Sprintf("%s %v %v %s", p.Codec, p.Header, p.DTS, p.Data))
+				}
+			}
+			if err != io.EOF {
+				t.Errorf("the server ends with %v, want a goodbye", err)
+			}
+		})
+		p, err := Publish(t.Context(), parse(t, testURL), c, video, audio)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, f := range []*Format{video, audio} {
+			if err := errors.Join(p.Write(f.Kind, 0, f.Header()), p.Write(f.Kind, time.Duration(i)*time.Second, f.Body(true, 0, []byte("sample")))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		p.Close()
+		synctest.Wait()
+		if got, want := strings.Join(got, ", "), "av01 true 0s , av01 false 0s sample, Opus true 0s , Opus false 1s sample"; got != want {
+			t.Errorf("got %s, want %s", got, want)
 		}
 	})
 }
