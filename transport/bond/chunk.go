@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/tributary-live/tributary/transport/moqt"
 	"github.com/tributary-live/tributary/transport/wire"
@@ -141,8 +142,7 @@ func NewChunkReader(r io.Reader) (*ChunkReader, error) {
 		if n == 0 || n > maxProperties {
 			return nil, violation("properties of %d bytes are not from 1 to %d", n, maxProperties)
 		}
-		h.Properties = make([]byte, n)
-		if _, err := io.ReadFull(r, h.Properties); err != nil {
+		if h.Properties, err = appendFrom(nil, r, int(n)); err != nil {
 			return nil, cut(err)
 		}
 	}
@@ -178,15 +178,28 @@ func (c *ChunkReader) Next() (Chunk, error) {
 	case n == 0 && size > 0:
 		return Chunk{}, violation("a chunk of an object of %d bytes is empty", size)
 	}
-	if uint64(cap(c.buf)) < n {
-		c.buf = make([]byte, n)
-	}
-	c.buf = c.buf[:n]
-	if _, err := io.ReadFull(c.r, c.buf); err != nil {
+	if c.buf, err = appendFrom(c.buf[:0], c.r, int(n)); err != nil {
 		return Chunk{}, cut(err)
 	}
 	c.any = true
 	return Chunk{seq, int64(off), c.buf}, nil
+}
+
+// appendStep is for how many bytes room is made before any has come.
+const appendStep = 4 << 10
+
+// appendFrom appends n bytes that it reads from r. Room is made as they come: of the
+// streams of a connection many may claim much and send nothing.
+func appendFrom(b []byte, r io.Reader, n int) ([]byte, error) {
+	for end := len(b) + n; len(b) < end; {
+		step := min(end-len(b), max(appendStep, len(b)))
+		b = slices.Grow(b, step)
+		got, err := io.ReadFull(r, b[len(b):len(b)+step])
+		if b = b[:len(b)+got]; err != nil {
+			return b, inside(err)
+		}
+	}
+	return b, nil
 }
 
 // readVarint reads an integer. It returns io.EOF only before its first byte.

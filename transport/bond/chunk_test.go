@@ -115,6 +115,31 @@ func TestGoneVector(t *testing.T) {
 	}
 }
 
+// TestClaimsBuyNothing reads chunks and properties that claim much: room is made for
+// what has come, and as much again.
+func TestClaimsBuyNothing(t *testing.T) {
+	for _, sent := range []int{0, 1, appendStep, 3 * appendStep, MaxChunk - 1} {
+		b, err := appendFrom(nil, bytes.NewReader(make([]byte, sent)), MaxChunk)
+		if most := max(2*appendStep, 5*sent/2+appendStep); err != io.ErrUnexpectedEOF || len(b) != sent || cap(b) > most {
+			t.Errorf("of %d bytes sent %d are read, with room for %d, want at most %d; %v", sent, len(b), cap(b), most, err)
+		}
+	}
+	stream := AppendHeader(nil, &Header{Size: MaxChunk})
+	stream = AppendChunk(stream, &Chunk{Bytes: make([]byte, MaxChunk)})
+	head := len(stream) - MaxChunk
+	c, err := NewChunkReader(bytes.NewReader(stream[:head+10]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Next(); !isFault(err) || cap(c.buf) > 2*appendStep {
+		t.Errorf("ten bytes of a chunk have room for %d, and %v", cap(c.buf), err)
+	}
+	properties := bytes.Repeat([]byte{1}, maxProperties)
+	if h, _, err := readAll(AppendChunk(AppendHeader(nil, &Header{Properties: properties}), &Chunk{})); err != nil || !bytes.Equal(h.Properties, properties) {
+		t.Errorf("as many properties as may be: %v", err)
+	}
+}
+
 // TestResetIsNoFault resets a stream inside a chunk: the chunks before count.
 func TestResetIsNoFault(t *testing.T) {
 	reset := errors.New("reset")
