@@ -581,7 +581,7 @@ func TestTooManySenders(t *testing.T) {
 	a := NewAssembler(Limits{}, sink)
 	payload := bytes.Repeat([]byte("ab"), 500)
 	for i := len(payload) - 1; i >= 0; i-- {
-		if _, err := a.Add(uint64(i%2), head(0, 0, len(payload)), Chunk{Offset: int64(i), Bytes: payload[i : i+1]}, start); err != nil {
+		if _, err := a.Add(uint64(1+i%2), head(0, 0, len(payload)), Chunk{Offset: int64(i), Bytes: payload[i : i+1]}, start); err != nil {
 			t.Fatal(err)
 		}
 		if p := a.open[head(0, 0, 0).Object]; p != nil && len(p.senders) > maxSenders {
@@ -590,6 +590,15 @@ func TestTooManySenders(t *testing.T) {
 	}
 	if len(sink.objects) != 1 || !bytes.Equal(sink.objects[0].payload, payload) {
 		t.Errorf("it did %q", sink.log)
+	}
+	// Of those that are not told apart, who comes last is to blame.
+	sink.wrong = 'b'
+	var err error
+	for i := len(payload) - 1; i >= 0 && err == nil; i-- {
+		_, err = a.Add(uint64(1+i%2), head(1, 0, len(payload)), Chunk{Offset: int64(i), Bytes: payload[i : i+1]}, start)
+	}
+	if f, ok := err.(*Fault); !ok || f.Member != 1 {
+		t.Errorf("%v is at fault, want member 1", err)
 	}
 }
 

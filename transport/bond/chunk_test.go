@@ -134,6 +134,9 @@ func TestClaimsBuyNothing(t *testing.T) {
 	if _, err := c.Next(); !isFault(err) || cap(c.buf) > 2*appendStep {
 		t.Errorf("ten bytes of a chunk have room for %d, and %v", cap(c.buf), err)
 	}
+	if _, chunks, err := readAll(stream); err != nil || len(chunks[0].Bytes) != MaxChunk {
+		t.Errorf("a chunk as large as may be: %v", err)
+	}
 	properties := bytes.Repeat([]byte{1}, maxProperties)
 	if h, _, err := readAll(AppendChunk(AppendHeader(nil, &Header{Properties: properties}), &Chunk{})); err != nil || !bytes.Equal(h.Properties, properties) {
 		t.Errorf("as many properties as may be: %v", err)

@@ -189,6 +189,17 @@ func TestProof(t *testing.T) {
 	}
 }
 
+// TestRangesReachZero has a lowest range of 0 alone, with the least gap above it.
+func TestRangesReachZero(t *testing.T) {
+	for _, above := range []uint64{2, 3} {
+		want := &Ack{Ranges: []Range{{above, 7}, {0, 0}}}
+		m, err := ReadMessage(bytes.NewReader(AppendMessage(nil, want)))
+		if got, ok := m.(*Ack); err != nil || !ok || !slices.Equal(got.Ranges, want.Ranges) {
+			t.Errorf("%v is read as %+v, %v", want.Ranges, m, err)
+		}
+	}
+}
+
 // TestTrackerForgets notes sequences with gaps between: what is behind the oldest
 // that is known may have been noted or not.
 func TestTrackerForgets(t *testing.T) {
