@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tributary-live/tributary/internal/netsim"
 )
 
 // TestIdeal compares with what the traces were found to allow when they were
@@ -71,6 +73,22 @@ func TestDeliverable(t *testing.T) {
 		all, _ := s.ways(Traces(folder))
 		if late := ideal(all, share*mbit, s.Length, judged); late <= lateAllowed != want {
 			t.Errorf("%.2f %% are late at %.2f of that", late, share)
+		}
+	}
+}
+
+// TestIdealIsInTime has a chance a second, which is enough for what was made in the
+// half of a second before, if it arrives in time.
+func TestIdealIsInTime(t *testing.T) {
+	trace, err := netsim.Mahimahi(strings.NewReader("1000\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const bitrate = 50 * 8 * (gop - 1 + keySize) * fps / gop / 1e6 // pictures of 50 bytes
+	for delay, want := range map[time.Duration]int{0: 15 + 15 + 14, 100 * ms: 13 + 13 + 12} {
+		late := ideal([]way{{trace, delay}}, bitrate, 3*time.Second, 500*ms)
+		if got := percent(90-want, 90); math.Abs(late-got) > 0.01 {
+			t.Errorf("with a delay of %v %.2f %% are late, want %.2f", delay, late, got)
 		}
 	}
 }
