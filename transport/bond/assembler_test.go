@@ -21,6 +21,7 @@ type record struct {
 	opening error // what Open says
 	refuse  error // what writers say
 	wrong   byte  // that they refuse, if it is not 0
+	again   bool  // they want the object from its beginning, once
 	has     func(Object) bool
 }
 
@@ -67,6 +68,10 @@ func (w *recorder) Begin(h *Header) error {
 }
 
 func (w *recorder) Extend(b []byte) error {
+	if w.again {
+		w.again = false
+		return ErrAgain
+	}
 	w.at.payload = append(w.at.payload, b...)
 	if w.wrong != 0 && bytes.IndexByte(b, w.wrong) >= 0 {
 		return errWrong
@@ -611,7 +616,9 @@ func TestOvertaken(t *testing.T) {
 	a.Expire(start.Add(time.Minute))
 	a.Add(0, head(1, 0, 1), Chunk{Bytes: []byte("0")}, start.Add(time.Minute))
 	a.Expire(start.Add(time.Minute + time.Second))
-	if want := []string{"open 0", "0/0", "open 1", "1/0", "abort 0"}; !slices.Equal(sink.log, want) {
+	a.Add(0, head(2, 0, 1), Chunk{Bytes: []byte("0")}, start.Add(2*time.Minute))
+	a.Expire(start.Add(2*time.Minute + time.Second))
+	if want := []string{"open 0", "0/0", "open 1", "1/0", "abort 0", "open 2", "2/0", "abort 1"}; !slices.Equal(sink.log, want) {
 		t.Errorf("it did %q, want %q", sink.log, want)
 	}
 }
@@ -821,5 +828,52 @@ func TestRefusedByTheByte(t *testing.T) {
 	now = start.Add(a.limits.Hold)
 	if err := add(9, 0); err == ErrOverflow {
 		t.Error("after the time of hold it is still refused")
+	}
+}
+
+// TestFromTheBeginning has the sink ask for an object once more when half of it is
+// there.
+func TestFromTheBeginning(t *testing.T) {
+	sink := &record{}
+	a := NewAssembler(Limits{}, sink)
+	payload := bytes.Repeat([]byte("abc"), pageSize)
+	for at := 0; at < len(payload); at += pageSize {
+		sink.again = at == 2*pageSize
+		if _, err := a.Add(uint64(at%3), head(0, 0, len(payload)), Chunk{Offset: int64(at), Bytes: payload[at : at+pageSize]}, start); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := len(sink.objects); n != 2 || !bytes.Equal(sink.objects[1].payload, payload) {
+		t.Errorf("it was begun %d times, want twice, with all bytes the second time: %q", n, sink.log)
+	}
+}
+
+// TestShedWhatOthersHelpWith gives up an object all the same where others have sent
+// something of each: the oldest.
+func TestShedWhatOthersHelpWith(t *testing.T) {
+	a := NewAssembler(Limits{}, &record{})
+	for id := range uint64(3) {
+		a.Add(1, head(0, 1+id, 3), Chunk{Bytes: []byte("a")}, start)
+		a.Add(2, head(0, 1+id, 3), Chunk{Offset: 1, Bytes: []byte("b")}, start)
+	}
+	for id := range uint64(3) {
+		if !a.Shed(start) || a.open[head(0, 1+id, 0).Object] != nil || len(a.open) != int(2-id) {
+			t.Errorf("object %d was not the next to go; %d are held", 1+id, len(a.open))
+		}
+	}
+}
+
+// TestNothingAfterClose sends on.
+func TestNothingAfterClose(t *testing.T) {
+	sink := &record{}
+	a := NewAssembler(Limits{}, sink)
+	a.Add(1, head(0, 0, 2), Chunk{Bytes: []byte("a")}, start)
+	a.Close()
+	before := len(sink.log)
+	if _, err := a.Add(1, head(0, 0, 2), Chunk{Offset: 1, Bytes: []byte("b")}, start); err != ErrOverflow || a.Held() != 0 || len(sink.log) != before {
+		t.Errorf("after Close: %v, %d bytes are held, and the sink heard %q", err, a.Held(), sink.log[before:])
+	}
+	if err := a.Whole(1, head(0, 0, 0), start); err != nil || a.Held() != 0 {
+		t.Errorf("after Close: %v, %d bytes are held", err, a.Held())
 	}
 }
