@@ -848,6 +848,38 @@ func TestFromTheBeginning(t *testing.T) {
 	}
 }
 
+// TestPiecesBehindAHole has a piece wait behind a hole while what is before is taken:
+// of a sender that is forgotten, as there were too many, or for the second time.
+func TestPiecesBehindAHole(t *testing.T) {
+	payload := make([]byte, 3*pageSize)
+	for i := range payload {
+		payload[i] = byte(i * 7)
+	}
+	for name, pieces := range map[string]int{"forgotten": maxSenders - 1, "again": 0} {
+		sink := &record{}
+		a := NewAssembler(Limits{}, sink)
+		add := func(member uint64, from, to int) {
+			t.Helper()
+			if _, err := a.Add(member, head(0, 0, len(payload)), Chunk{Offset: int64(from), Bytes: payload[from:to]}, start); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		add(1, 2*pageSize, 2*pageSize+10)
+		for i := range pieces {
+			add(1, 100+2*i, 101+2*i)
+		}
+		add(2, 50, 60) // nobody knows who it was, where there were many
+		add(1, 0, 40)
+		sink.again = name == "again"
+		add(2, 40, 50)
+		add(1, 60, 2*pageSize)
+		add(3, 2*pageSize+10, len(payload))
+		if n := len(sink.objects); n == 0 || !bytes.Equal(sink.objects[n-1].payload, payload) {
+			t.Errorf("%s: it did %q", name, sink.log)
+		}
+	}
+}
+
 // TestShedWhatOthersHelpWith gives up an object all the same where others have sent
 // something of each: the oldest.
 func TestShedWhatOthersHelpWith(t *testing.T) {

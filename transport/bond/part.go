@@ -209,8 +209,8 @@ func (p *part) take(w SubgroupWriter) (member uint64, err error) {
 		to := end
 		member = p.last
 		if len(p.senders) > 0 {
-			if s := p.senders[0]; p.out < s.off {
-				to = s.off
+			if s := p.senders[0]; p.out < s.off { // which may be behind a hole
+				to = min(end, s.off)
 			} else {
 				member, to = s.member, s.end
 				p.senders = slices.Delete(p.senders, 0, 1)
