@@ -20,7 +20,7 @@ func (s *strict) Open(h *Header) (SubgroupWriter, error) {
 			return nil, ErrNotYet
 		}
 	}
-	return &strictWriter{strict: s, place: h.place()}, nil
+	return &strictWriter{strict: s, place: h.place(), begun: make(map[uint64]bool)}, nil
 }
 
 func (s *strict) Alone(uint64, Object, int64, time.Time) {}
@@ -40,7 +40,10 @@ type strictWriter struct {
 	any   bool
 	at    uint64
 	left  int64
-	some  bool // of the object at hand has come
+	some  bool            // of the object at hand has come
+	took  byte            // how much, and so which byte is next
+	again bool            // it is to be begun once more
+	begun map[uint64]bool // objects that were
 	over  bool
 }
 
@@ -52,13 +55,25 @@ func (w *strictWriter) check(ok bool, what string) {
 }
 
 func (w *strictWriter) Begin(h *Header) error {
-	w.check(h.place() == w.place && (w.left == 0 || !w.some) && (!w.any || h.Object.Object > w.at), "an object begins out of order")
-	w.any, w.at, w.left, w.some = true, h.Object.Object, h.Size, false
+	if w.again {
+		w.check(h.place() == w.place && h.Object.Object == w.at, "another object begins than was asked for once more")
+	} else {
+		w.check(h.place() == w.place && (w.left == 0 || !w.some) && (!w.any || h.Object.Object > w.at), "an object begins out of order")
+	}
+	w.any, w.at, w.left, w.some, w.took, w.again = true, h.Object.Object, h.Size, false, 0, false
 	return nil
 }
 
 func (w *strictWriter) Extend(b []byte) error {
-	w.check(len(b) > 0 && int64(len(b)) <= w.left, "bytes beyond the end")
+	w.check(len(b) > 0 && int64(len(b)) <= w.left && !w.again, "bytes beyond the end, or before the beginning")
+	if w.place.group%4 == 3 && w.some && !w.begun[w.at] {
+		w.begun[w.at], w.again = true, true
+		return ErrAgain
+	}
+	for _, c := range b {
+		w.check(c == w.took, "a wrong byte")
+		w.took++
+	}
 	w.left, w.some = w.left-int64(len(b)), true
 	return nil
 }
@@ -83,6 +98,7 @@ func (w *strictWriter) Abort() {
 // books of what is held and that writers are told what makes sense.
 func FuzzAssembler(f *testing.F) {
 	f.Add([]byte("\x00\x00\x00\x08\x03\x01\x01\x08\x04\x00\x02\x00\x00\x00\x00\x05\x00\x01\x00\x09"))
+	f.Add([]byte("\x04\x03\x00\x28\x14\x05\x03\x00\x28\x00\x06\x03\x00\x28\x05\x0e\x03\x00\x28\x0b")) // a piece behind a hole, and once more
 	f.Fuzz(func(t *testing.T, in []byte) {
 		budget := &Budget{}
 		sink := &strict{t: t, there: make(map[Object]bool)}
@@ -113,7 +129,11 @@ func FuzzAssembler(f *testing.F) {
 				a.Shed(now)
 			default:
 				off := min(at, h.Size)
-				a.Add(uint64(do%3), h, Chunk{Offset: off, Bytes: make([]byte, min(h.Size-off, int64(do)))}, now)
+				b := make([]byte, min(h.Size-off, int64(do)))
+				for i := range b {
+					b[i] = byte(int(off) + i)
+				}
+				a.Add(uint64(do%3), h, Chunk{Offset: off, Bytes: b}, now)
 			}
 			var held int64
 			for _, p := range a.order {
