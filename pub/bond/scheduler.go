@@ -389,18 +389,26 @@ func (s *Scheduler) give(m *member, u *unit, sp span, again *int64, now time.Tim
 // one with the earliest deadline, vital ones first.
 func (s *Scheduler) late(m *member, now time.Time) *flight {
 	var best *flight
+	back := s.soonest() + ackDelay
 	for _, p := range s.paths {
 		if p == m.path {
 			continue
 		}
 		for _, o := range p.members {
-			hushed := o.hushed(now)
+			hushed, even := o.hushed(now), m.even(o, now)
+			var ahead int64 // and what would go
 			for _, f := range o.flights {
+				ahead += f.span.size()
 				if f.copied || s.byName[f.unit.Object] != f.unit || s.carried(f.unit, p) || len(f.unit.arrived.missing(f.span)) == 0 {
 					continue
 				}
-				if !free(p, m) && !f.unit.overdue(p, now) && (now.Before(f.due) && !hushed || s.budget < float64(f.span.size())) {
-					continue
+				if !free(p, m) && !f.unit.overdue(p, now) {
+					if now.Before(f.due) && !hushed || s.budget < float64(f.span.size()) {
+						continue
+					}
+					if left := o.left(f, ahead, now) - back; even && m.eta(f.span.size(), now) > left {
+						continue
+					}
 				}
 				if best == nil || sooner(f.unit, best.unit) {
 					best = f
