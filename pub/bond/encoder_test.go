@@ -98,8 +98,8 @@ func TestSilentPathIsGivenLess(t *testing.T) {
 	for late, want := range map[time.Duration]bool{-10 * ms: true, 40 * ms: false} {
 		now := epoch.Add(due + late)
 		s.Add(ordinary(0, 2, 1000, due+late), now)
-		if _, _, ok := s.fresh(s.members[0], now); ok != want {
-			t.Errorf("%v after its answer was due a path that is %v is given something: %v, want %v", late, s.paths[0].state, ok, want)
+		if u, _, _ := s.fresh(s.members[0], now); (u != nil) != want {
+			t.Errorf("%v after its answer was due a path that is %v is given something: %v, want %v", late, s.paths[0].state, u != nil, want)
 		}
 		s.GiveUp(bond.Object{Alias: 1, Object: 2})
 	}

@@ -84,6 +84,9 @@ type Scheduler struct {
 	behind  time.Time              // since when pictures wait for long to be sent; zero if they do not
 	broken  map[uint64]bond.Object // by alias: the object of the newest group that was given up first
 	stats   Stats
+	planned time.Time // when it was last decided what can be in time
+	stale   bool      // something has happened since
+	short   bool      // not all can
 
 	pictures map[uint64]bool // aliases of tracks that have ordinary objects
 	clock    time.Time       // when something was last told
@@ -165,6 +168,7 @@ func (s *Scheduler) RemoveMember(id uint64, now time.Time) {
 	for _, f := range m.flights {
 		s.resend(f)
 	}
+	s.stale = true
 }
 
 // withdraw takes from p the copies it was to carry. What no path is to carry any
@@ -216,6 +220,7 @@ func (s *Scheduler) Add(u Unit, now time.Time) {
 		n.unsent = spans{{0, 0}} // to be told of all the same
 	}
 	s.byName[u.Object] = n
+	s.stale = true
 	s.queue = append(s.queue, n)
 	s.sort()
 	s.replicate(n, now)
@@ -277,10 +282,14 @@ func (s *Scheduler) Pick(id uint64, now time.Time) (Assignment, bool) {
 	if m.inFlight >= m.room(now) {
 		return Assignment{}, false
 	}
-	if u, sp, ok := s.fresh(m, now); ok {
+	u, sp, f := s.fresh(m, now)
+	if f == nil && u != nil {
 		return s.give(m, u, sp, &s.stats.Copied, now), true
 	}
-	if f := s.late(m, now); f != nil {
+	if f == nil {
+		f = s.late(m, now)
+	}
+	if f != nil {
 		f.copied = true
 		if f.unit.overdue(f.path, now) {
 			f.unit.helped(m.path)
@@ -298,40 +307,51 @@ func (m *member) chunk(now time.Time) int64 {
 	return int64(min(maxChunk, max(minChunk, m.bytesPerSecond(now)*chunkTime.Seconds())))
 }
 
-// fresh returns bytes of the queue that m should send: the first that would not
-// arrive much sooner over another path.
-func (s *Scheduler) fresh(m *member, now time.Time) (*unit, span, bool) {
+// fresh returns bytes of the queue that m should send: the first that can be in time
+// and would not arrive much sooner over another path. Where these are stuck on their
+// way over another, it returns the chunk that is to be sent once more.
+func (s *Scheduler) fresh(m *member, now time.Time) (*unit, span, *flight) {
 	size := m.chunk(now)
 	var ahead int64 // bytes that are sent before
-	pipes := s.pipes(now)
 	for i, u := range s.queue {
 		if i == lookAhead {
 			break
 		}
 		if c := u.copies[m.path]; c != nil {
 			if sp, ok := c.take(size, c.from); ok {
-				return u, sp, true
+				return u, sp, nil
 			}
 			continue
 		}
-		if len(u.unsent) == 0 || !pipes.timely(u, ahead, now) {
+		if !u.chosen {
+			continue
+		}
+		if f := s.rescue(u, m); f != nil && s.worthwhile(m.path, f.span.size(), ahead, now) {
+			u.stuck.remove(f.span)
+			return u, f.span, f
+		}
+		if len(u.unsent) == 0 {
 			continue
 		}
 		if s.suits(u, m.path, size, ahead, now) {
-			sp, ok := u.unsent.take(size, 0)
-			return u, sp, ok
+			sp, _ := u.unsent.take(size, 0)
+			return u, sp, nil
 		}
 		ahead += u.unsent.size()
 	}
 	// What is left comes too late if the paths are as slow as they are believed to
-	// be, which is not found out by sending nothing.
+	// be, which is not found out by sending nothing: the one that needs least.
+	var least *unit
 	for _, u := range slices.Backward(s.queue) {
-		if len(u.unsent) > 0 && u.copies[m.path] == nil && s.suits(u, m.path, size, 0, now) {
-			sp, ok := u.unsent.take(size, 0)
-			return u, sp, ok
+		if len(u.unsent) > 0 && u.copies[m.path] == nil && (least == nil || u.need < least.need) && s.suits(u, m.path, size, 0, now) {
+			least = u
 		}
 	}
-	return nil, span{}, false
+	if least == nil {
+		return nil, span{}, nil
+	}
+	sp, _ := least.unsent.take(size, 0)
+	return least, sp, nil
 }
 
 // suits reports whether p should send the next bytes of u, at most size, which have
@@ -459,7 +479,7 @@ func (s *Scheduler) Acked(id uint64, ranges []bond.Range, received time.Duration
 	if m == nil || len(ranges) == 0 {
 		return
 	}
-	s.clock = now
+	s.clock, s.stale = now, true
 	heard := false
 	var arrived int64
 	var newest time.Time
@@ -514,6 +534,7 @@ func (s *Scheduler) Lost(id, sequence uint64) {
 		s.resend(f)
 		return true
 	})
+	s.stale = true
 }
 
 // Abandon reports whether what was sent of o on connection id is to be taken back,

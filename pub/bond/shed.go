@@ -80,11 +80,6 @@ func (u *Unit) aim() time.Time {
 	return u.Deadline.Add(-min(reserve, u.Deadline.Sub(u.Made)/4))
 }
 
-// timely reports whether u could be whole in time with ahead bytes before it.
-func (l pipes) timely(u *unit, ahead int64, now time.Time) bool {
-	return u.Deadline.IsZero() || !now.Add(l.arrival(ahead+u.unsent.size())).After(u.aim())
-}
-
 // An ordinary object that nothing was sent of waits for this share of its time,
 // and for shedLeast if that is more. Where less fits than is made for long, all
 // that is sent becomes as old as that. What is short for less than surge, as paths
@@ -108,7 +103,7 @@ func (s *Scheduler) expire(now time.Time) {
 		if s.behind.IsZero() || now.Sub(s.behind) < surge {
 			wait *= 2
 		}
-		if waits && age >= wait || !u.Deadline.IsZero() && !first.Before(u.aim()) {
+		if waits && age >= wait || !u.Deadline.IsZero() && !first.Before(u.end()) {
 			s.drop(u)
 			i = -1 // they are in another order now
 		}
@@ -119,6 +114,15 @@ func (s *Scheduler) expire(now time.Time) {
 	case s.behind.IsZero():
 		s.behind = now
 	}
+}
+
+// end returns when u is given up, whatever was sent of it: what can still be in time
+// has all the time there is.
+func (u *unit) end() time.Time {
+	if u.begun && u.chosen {
+		return u.Deadline
+	}
+	return u.aim()
 }
 
 // soonest returns how long anything takes to arrive at least.

@@ -37,6 +37,11 @@ type unit struct {
 	begun   bool            // a path was given something, or its end
 	home    *path           // that it is to go over, if it can, in the mode BestFPS
 	broken  bool            // something that it depends on was given up
+
+	// Of the plan:
+	stuck  spans // what is on its way and will not be in time
+	need   int64 // bytes that have to be sent for it to be in time
+	chosen bool  // it can be in time, as well as all others that are chosen
 }
 
 // part is what a path is to carry of an object that others carry as well. Each

@@ -44,6 +44,7 @@ func (s *Scheduler) update(now time.Time) {
 	s.allow(now)
 	s.choose(now)
 	s.expire(now)
+	s.plan(now)
 }
 
 // longestStall is how long a path may be silent at most.
