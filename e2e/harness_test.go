@@ -341,9 +341,15 @@ type state struct {
 // state asks relay i for its state.
 func (c *cluster) state(t *testing.T, i int) state {
 	t.Helper()
+	return stateAt(t, c.admin[i])
+}
+
+// stateAt asks the relay whose admin address it is for its state.
+func stateAt(t *testing.T, admin string) state {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+c.admin[i]+"/state", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+admin+"/state", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -354,7 +360,7 @@ func (c *cluster) state(t *testing.T, i int) state {
 	defer res.Body.Close()
 	var s state
 	if err := json.NewDecoder(res.Body).Decode(&s); err != nil {
-		t.Fatalf("state of relay %d: %v", i+1, err)
+		t.Fatalf("state of the relay at %s: %v", admin, err)
 	}
 	return s
 }

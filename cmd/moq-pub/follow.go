@@ -24,7 +24,7 @@ func (p paths) follow(ctx context.Context, b *bond.Bond, log *slog.Logger) {
 			b.RemovePath(u.name)
 		}
 		for _, u := range there {
-			b.AddPath(bond.Path{Name: u.name, Cost: u.cost, Cap: u.cap, ListenPacket: func(ctx context.Context) (net.PacketConn, error) {
+			b.AddPath(bond.Path{Name: u.name, Cost: u.cost, Cap: u.cap, URL: u.relay, ListenPacket: func(ctx context.Context) (net.PacketConn, error) {
 				return netif.ListenPacket(ctx, u.iface)
 			}})
 		}

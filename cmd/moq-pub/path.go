@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math"
+	"net/url"
 	"strconv"
 	"strings"
 
@@ -17,6 +18,7 @@ type pathSpec struct {
 	cost  bond.Cost
 	never bool // it is not to be used, whatever --path auto finds
 	cap   int64
+	relay string // URL, if it is another than that of the others
 }
 
 // paths is what all --path say together.
@@ -59,7 +61,7 @@ func parsePath(value string) ([]pathSpec, error) {
 		var err error
 		switch {
 		case word == "" || is && (key == "" || val == ""):
-			return nil, fmt.Errorf("something is missing at %q; it looks like auto, wlan0,usb0 or NAME=IFACE, with ,cost= and ,cap= behind", word)
+			return nil, fmt.Errorf("something is missing at %q; it looks like auto, wlan0,usb0 or NAME=IFACE, with ,cost= ,cap= or ,relay= behind", word)
 		case is && options[key]:
 			return nil, fmt.Errorf("%s= is there twice", key)
 		case is && key == "cost":
@@ -68,10 +70,13 @@ func parsePath(value string) ([]pathSpec, error) {
 		case is && key == "cap":
 			option.cap, err = parseRate(val)
 			options[key] = true
+		case is && key == "relay":
+			option.relay, err = parseRelay(val)
+			options[key] = true
 		case len(options) > 0:
 			return nil, fmt.Errorf("%q stands behind an option: give it in a --path of its own", word)
 		case is && i > 0:
-			return nil, fmt.Errorf("%q is none of the options cost= and cap=, and a path with a name of its own is alone in its --path", word)
+			return nil, fmt.Errorf("%q is none of the options cost=, cap= and relay=, and a path with a name of its own is alone in its --path", word)
 		case is:
 			specs = append(specs, pathSpec{name: key, iface: val})
 		default:
@@ -84,6 +89,9 @@ func parsePath(value string) ([]pathSpec, error) {
 	if len(specs) == 0 {
 		return nil, fmt.Errorf("it names no interface; put one, or NAME=IFACE, before the options")
 	}
+	if options["relay"] && (options["cap"] || options["cost"] && !option.never) {
+		return nil, fmt.Errorf("a path with a relay of its own carries everything at any time: leave out cost= and cap=")
+	}
 	for i := range specs {
 		s := &specs[i]
 		if s.iface == "auto" && (len(options) > 0 || s.name != "auto") {
@@ -92,7 +100,7 @@ func parsePath(value string) ([]pathSpec, error) {
 		if !printable(s.name) {
 			return nil, fmt.Errorf("the name %q is not printable ASCII of at most 64 letters", s.name)
 		}
-		s.cost, s.never, s.cap = option.cost, option.never, option.cap
+		s.cost, s.never, s.cap, s.relay = option.cost, option.never, option.cap, option.relay
 	}
 	return specs, nil
 }
@@ -118,6 +126,15 @@ func parseCost(s string) (cost bond.Cost, never bool, err error) {
 		return bond.Backup, true, nil
 	}
 	return 0, false, fmt.Errorf("cost %q is none of primary, secondary, backup, never", s)
+}
+
+// parseRelay checks the URL of a relay.
+func parseRelay(s string) (string, error) {
+	u, err := url.Parse(s)
+	if err != nil || u.Host == "" || u.Scheme != "moqt" && u.Scheme != "https" {
+		return "", fmt.Errorf("relay %q is no URL of one: it looks like moqt://host:port or https://host:port", s)
+	}
+	return s, nil
 }
 
 // parseRate reads bits a second, such as 800kbit, 5Mbit or 2.5Mbit.

@@ -41,7 +41,7 @@ func newApp() *cli.App {
 			&cli.Uint64Flag{Name: "first-group", Usage: "`ID` of the first group, equal for twin publishers; if absent, the wall clock in ms"},
 			&cli.IntFlag{Name: "group-gops", Value: 1, Usage: "GOPs of a group"},
 			&cli.DurationFlag{Name: "target-latency", Value: 300 * time.Millisecond, Usage: "what the catalog asks players to keep"},
-			&cli.StringSliceFlag{Name: "path", Usage: "publish over `PATHS`: auto; interfaces as in wlan0,usb0; or NAME=IFACE; options of all are ,cost=primary, secondary, backup or never and ,cap=5Mbit; repeatable"},
+			&cli.StringSliceFlag{Name: "path", Usage: "publish over `PATHS`: auto; interfaces as in wlan0,usb0; or NAME=IFACE; options of all are ,cost=primary, secondary, backup or never, ,cap=5Mbit and ,relay=URL; repeatable"},
 			&cli.StringFlag{Name: "mode", Value: "hybrid", Usage: "what goes over more than one path: `MODE` hybrid, aggregate, redundant, standby, best-fps or auto"},
 			&cli.DurationFlag{Name: "deadline", Value: 2 * time.Second, Usage: "give up what is older and has not arrived over any path"},
 			&cli.BoolFlag{Name: "json", Usage: "with --path, tell how the paths fare in lines of JSON, on a terminal too; and list them so"},

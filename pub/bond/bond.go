@@ -65,7 +65,10 @@ type Path struct {
 	// ListenPacket opens the socket of one connection, which closes it. If nil, it
 	// is a UDP socket on any address.
 	ListenPacket func(ctx context.Context) (net.PacketConn, error)
-	// URL is that of the relay if it is another than the bond's.
+	// URL is that of the relay if it is another than the bond's, of the same cluster.
+	// There the path has a publication of its own, of everything: what is made of
+	// several is up to the relays between it and the viewers. Cost and Cap count for
+	// nothing.
 	URL string
 }
 

@@ -81,9 +81,9 @@ func (b *Bond) elsewhere(r *route) string {
 const joinTime = 5 * time.Second
 
 // join makes the session one of the bond, or makes the bond. It reports false if
-// the relay does not speak the extension, or not now.
+// the relay does not speak the extension, or not now, or is another than the bond's.
 func (c *connection) join(ctx context.Context) (bool, error) {
-	if !c.sess.Agreed(bond.Option) {
+	if c.route.URL != "" || !c.sess.Agreed(bond.Option) {
 		return false, nil
 	}
 	id, made, err := c.b.identify(ctx)
@@ -288,7 +288,7 @@ func figuresOf(s transport.ConnStats) Figures {
 	return Figures{RTT: s.RTT, MinRTT: s.MinRTT, Deviation: s.Deviation, Window: s.Window}
 }
 
-// alone publishes on its session, whose relay does not know bonds.
+// alone publishes on its session, whose relay does not know bonds, or not this one.
 func (c *connection) alone(ctx context.Context) error {
 	b, r, slot, sess := c.b, c.route, c.slot, c.sess
 	if slot > 0 {
