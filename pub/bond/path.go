@@ -122,34 +122,6 @@ func (m *member) hushed(now time.Time) bool {
 	return f.RTT > 0 && m.silence(now) > f.RTT+ackDelay+max(10*time.Millisecond, 2*f.Deviation)
 }
 
-// Two connections are even if rates differ by less than alike, and what is given to
-// the one waits for leastLine, while the other was heard of within ackGap and the
-// time of a chunk.
-const (
-	alike     = 1.5
-	leastLine = 20 * time.Millisecond
-	ackGap    = 12 * time.Millisecond
-)
-
-// even reports whether m has enough to do, and o, which is about as fast, goes on:
-// nothing is gained if each sends what is only late in the line of the other. A
-// faster one loses little by it, and a slower one learns what it can carry.
-func (m *member) even(o *member, now time.Time) bool {
-	mine, other := m.bytesPerSecond(now), o.bytesPerSecond(now)
-	return m.backlog(now) > leastLine && o.silence(now) <= ackGap+o.timeFor(o.chunk(now), now) && mine < alike*other && other < alike*mine
-}
-
-// left returns when the acknowledgement of f may be expected still, if nothing is
-// lost: when the line up to f, which is n bytes long, has passed; or after as long
-// again as f is late.
-func (m *member) left(f *flight, n int64, now time.Time) time.Duration {
-	since := m.flights[0].sent
-	if m.heard.After(since) {
-		since = m.heard
-	}
-	return max(since.Add(m.timeFor(n, now)).Sub(now), now.Sub(f.expected)-m.margin.bias)
-}
-
 // overdue is for how long m should have been heard of. What has been silent for so
 // long will be for as long again, more likely than not.
 func (m *member) overdue(now time.Time) time.Duration {

@@ -85,24 +85,3 @@ func (m *member) foresee(now time.Time) {
 		}
 	}
 }
-
-// rescue returns a chunk of u that is stuck on another path than that of m, or nil.
-// Where there is room for all, what is new goes before what is sent again.
-func (s *Scheduler) rescue(u *unit, m *member) *flight {
-	if !s.short || len(u.stuck) == 0 {
-		return nil
-	}
-	for _, p := range s.paths {
-		if p == m.path {
-			continue
-		}
-		for _, o := range p.members {
-			for _, f := range o.flights {
-				if f.unit == u && !f.copied && f.span.size() > u.stuck.missing(f.span).size() {
-					return f
-				}
-			}
-		}
-	}
-	return nil
-}
