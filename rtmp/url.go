@@ -36,7 +36,7 @@ func ParseURL(s string) (*URL, error) {
 		return nil, errURL
 	}
 	if p.User != nil {
-		return nil, errors.New("a user and password in the URL are not supported: take a stream key, RTMP://HOST/APP/KEY")
+		return nil, errors.New("a user and password in the URL are not supported: take a stream key, rtmp://HOST/APP/KEY")
 	}
 	if p.Port() != "" {
 		port = p.Port()

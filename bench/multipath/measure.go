@@ -55,6 +55,9 @@ func (c *Config) wants(s *Scenario) bool {
 	return !c.Quick || s.quick()
 }
 
+// Any reports whether there is a scenario to be measured.
+func (c *Config) Any() bool { return slices.ContainsFunc(Scenarios(), c.wants) }
+
 // quick reports whether the quick form has the scenario: of the traces, one that
 // has room and one that has little.
 func (s *Scenario) quick() bool {

@@ -1,6 +1,7 @@
 package multipath
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -132,6 +133,15 @@ func TestBarsOfScenarios(t *testing.T) {
 			if b.Bound == nil && !s.Real || b.Bound != nil && b.Verdict() == bench.Told {
 				t.Errorf("%s: %s has no bound", s.Name, b.Name)
 			}
+		}
+	}
+}
+
+func TestAny(t *testing.T) {
+	for expr, want := range map[string]bool{"^bulk-5[+]3$": true, "^relay-cost-aggregate$": false, "^relay-cost$": false, "^1$": true} {
+		c := Config{Backend: Virtual, Only: regexp.MustCompile(expr)}
+		if got := c.Any(); got != want {
+			t.Errorf("simulated links have a scenario %s: %v, want %v", expr, got, want)
 		}
 	}
 }

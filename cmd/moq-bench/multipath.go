@@ -46,6 +46,8 @@ func multipathCommand() *cli.Command {
 				return app.Usagef("--backend is netsim or lab, not %q", config.Backend)
 			case config.Backend == multipath.Virtual && slices.Contains(config.Peers, multipath.MPTCP):
 				return app.Usagef("MPTCP is the kernel's and has no simulated links: use --backend lab")
+			case !config.Any():
+				return app.Usagef("--backend %s has no scenario whose whole name or number matches %q; without --scenario, all are listed", config.Backend, c.String("scenario"))
 			}
 			return playScenarios(c, config)
 		},
