@@ -153,7 +153,8 @@ test('after a restart of the relay, the camera that is left goes on', { skip }, 
 
 test('nothing went wrong in the page', { skip }, () => {
   assert.deepEqual(
-    browser.logs.filter((l) => l.startsWith('pageerror') || l.startsWith('error')),
+    // While the relay restarts, the browser tells by itself of each attempt to reach it.
+    browser.logs.filter((l) => l.startsWith('pageerror') || (l.startsWith('error') && !l.startsWith('error: Failed to establish a connection'))),
     [],
   );
 });
