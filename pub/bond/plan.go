@@ -5,6 +5,10 @@ import "time"
 // planAgain is how old a plan may become while nothing happens.
 const planAgain = 5 * time.Millisecond
 
+// planMost is how many objects are planned at most: the work grows with the square.
+// Those behind them wait until it is their turn.
+const planMost = 256
+
 // plan decides which of the objects that wait can be in time, all of them together,
 // so that as many as possible are: by the rule of Moore and Hodgson, the older ones
 // first, and where one does not fit any more, the one that needs most is left out. An
@@ -37,8 +41,10 @@ func (s *Scheduler) plan(now time.Time) {
 		if i > 0 && u.rank() != s.queue[i-1].rank() {
 			first = len(chosen)
 		}
-		u.chosen = true
 		u.need = u.unsent.size() + u.stuck.size()
+		if u.chosen = i < planMost; !u.chosen {
+			continue
+		}
 		if u.Deadline.IsZero() || u.need == 0 {
 			continue
 		}

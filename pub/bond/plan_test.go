@@ -122,3 +122,21 @@ func TestBegunMayBeLater(t *testing.T) {
 		}
 	}
 }
+
+// TestPlanIsBounded has more objects wait than are planned.
+func TestPlanIsBounded(t *testing.T) {
+	s := steady(t)
+	now := epoch.Add(100 * ms)
+	for id := range uint64(planMost + 100) {
+		s.Add(Unit{Object: bond.Object{Alias: 1, Object: 1 + id}, Size: 1, Class: Ordinary, Made: now, Deadline: now.Add(time.Hour)}, now)
+	}
+	s.update(now)
+	for i, u := range s.queue {
+		if want := i < planMost; u.chosen != want {
+			t.Fatalf("object %d of %d is planned: %v, want %v", i, len(s.queue), u.chosen, want)
+		}
+	}
+	if a, ok := s.Pick(0, now); !ok || a.Object != s.queue[0].Object {
+		t.Errorf("%+v is sent, %v; want the first", a, ok)
+	}
+}
