@@ -78,6 +78,9 @@ type camera struct {
 	newest *Broadcast // of its newest catalog
 	err    error      // why it was not there the last time
 	reel   *reel      // its media, if that is asked for
+	// left is closed when the subscriptions of its last reel are over: a session
+	// has one of a track at a time. It is nil before the first.
+	left <-chan struct{}
 }
 
 // event is what happens to a camera: a catalog, or an object or the end of its
@@ -248,8 +251,14 @@ func (s *stage) open(ctx context.Context, cam *camera, show bool) *reel {
 			return context.Cause(ctx)
 		}
 	}
+	before, left := cam.left, make(chan struct{})
+	cam.left = left
 	s.wg.Go(func() {
+		if before != nil {
+			<-before // its context has ended
+		}
 		err := b.Receive(ctx, func(o Object) error { return send(event{camera: cam, reel: r, object: &o}) })
+		close(left)
 		send(event{camera: cam, reel: r, err: err})
 	})
 	return r
