@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -22,6 +23,7 @@ import (
 type report struct {
 	w     io.Writer
 	table bool
+	width func() int // columns of the terminal, which may change
 	last  atomic.Pointer[bond.Status]
 
 	mu   sync.Mutex // guards what follows
@@ -30,8 +32,11 @@ type report struct {
 
 // newReport returns a report to f, of lines of JSON in any case if json is set.
 func newReport(f *os.File, json bool) *report {
-	return &report{w: f, table: !json && isTerminal(f)}
+	return &report{w: f, table: !json && isTerminal(f), width: func() int { return widthOf(f) }}
 }
+
+// usualWidth is the width of a terminal that does not tell it.
+const usualWidth = 80
 
 func isTerminal(f *os.File) bool {
 	info, err := f.Stat()
@@ -52,7 +57,7 @@ func (r *report) show(s bond.Status) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.erase()
-	r.text = tableOf(s)
+	r.text = tableOf(s, r.width())
 	io.WriteString(r.w, r.text)
 }
 
@@ -79,22 +84,55 @@ func (a above) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// tableOf returns what a person wants to see.
-func tableOf(s bond.Status) string {
+// tableOf returns what a person wants to see, in lines of less than width columns:
+// what a terminal breaks could not be erased by counting lines.
+func tableOf(s bond.Status, width int) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%-12s %-9s %-8s %4s %12s %8s %7s %6s %6s %5s\n", "PATH", "COST", "STATE", "CONN", "RATE", "RTT", "LOSS", "SHARE", "SOLO", "FPS")
-	for _, p := range s.Paths {
-		fmt.Fprintf(&b, "%-12.12s %-9s %-8s %4d %12s %8s %6.2f%% %5.0f%% %5.0f%% %5.1f", p.Name, p.Cost, p.State, p.Connections,
-			bits(p.Rate), p.RTT.Round(time.Millisecond), 100*p.Loss, 100*p.Share, 100*p.Solo.Share, p.Solo.FPS)
-		if p.Err != "" {
-			fmt.Fprintf(&b, "  %.60s", strings.Map(visible, p.Err))
-		}
-		b.WriteByte('\n')
+	line := func(format string, args ...any) {
+		b.WriteString(cut(fmt.Sprintf(format, args...), width) + "\n")
 	}
-	fmt.Fprintf(&b, "%s: %s published, %s possible, encoder at most %s; %.1f %% sent twice, %.1f %% shed\n",
-		s.Mode, bits(s.Demand), bits(s.Capacity), bits(s.Encoder),
-		percent(s.Stats.Copied+s.Stats.Reinjected, s.Stats.Unique), percent(s.Stats.Shed, s.Stats.Shed+s.Stats.Unique))
+	line("%-12s %-9s %-7s %4s %11s %6s %6s %5s %5s %5s", "PATH", "COST", "STATE", "CONN", "RATE", "RTT", "LOSS", "SHARE", "SOLO", "FPS")
+	for _, p := range s.Paths {
+		line("%-12.12s %-9s %-7s %4d %11s %6s %5.1f%% %4.0f%% %4.0f%% %5.1f", p.Name, p.Cost, p.State, p.Connections,
+			bits(p.Rate), p.RTT.Round(time.Millisecond), 100*p.Loss, 100*p.Share, 100*p.Solo.Share, p.Solo.FPS)
+		for _, part := range fold(strings.Map(visible, p.Err), width-len(errIndent), errLines) {
+			line("%s%s", errIndent, part)
+		}
+	}
+	line("%s: %s published, %s possible, encoder at most %s", s.Mode, bits(s.Demand), bits(s.Capacity), bits(s.Encoder))
+	line("%.1f %% sent twice, %.1f %% shed", percent(s.Stats.Copied+s.Stats.Reinjected, s.Stats.Unique), percent(s.Stats.Shed, s.Stats.Shed+s.Stats.Unique))
 	return b.String()
+}
+
+// Why a path is not used stands beneath it.
+const (
+	errIndent = "  "
+	errLines  = 3
+)
+
+// cut returns of s what goes into less than width columns.
+func cut(s string, width int) string {
+	if r := []rune(s); len(r) >= width {
+		return string(r[:max(0, width-1)])
+	}
+	return s
+}
+
+// fold breaks s between words into lines of less than width columns, and leaves
+// out what does not fit into most of them.
+func fold(s string, width, most int) (lines []string) {
+	for word := range strings.FieldsSeq(s) {
+		last := len(lines) - 1
+		switch {
+		case last >= 0 && utf8.RuneCountInString(lines[last])+1+utf8.RuneCountInString(word) < width:
+			lines[last] += " " + word
+		case len(lines) == most:
+			return lines
+		default:
+			lines = append(lines, word)
+		}
+	}
+	return lines
 }
 
 // visible keeps what a peer has said from moving the cursor.

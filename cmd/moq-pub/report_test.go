@@ -25,24 +25,26 @@ var someStatus = bond.Status{
 
 func TestTable(t *testing.T) {
 	const want = `
-PATH         COST      STATE    CONN         RATE      RTT    LOSS  SHARE   SOLO   FPS
-wlan0        primary   live        2   3.1 Mbit/s     23ms   0.40%    72%    98%  29.5
-usb0         backup    down        0     0 kbit/s       0s   0.00%     0%     0%   0.0  no answer from 192.0.2.1:4443 (UDP)
-hybrid: 4 Mbit/s published, 12.5 Mbit/s possible, encoder at most 9 Mbit/s; 10.0 % sent twice, 0.0 % shed
+PATH         COST      STATE   CONN        RATE    RTT   LOSS SHARE  SOLO   FPS
+wlan0        primary   live       2  3.1 Mbit/s   23ms   0.4%   72%   98%  29.5
+usb0         backup    down       0    0 kbit/s     0s   0.0%    0%    0%   0.0
+  no answer from 192.0.2.1:4443 (UDP)
+hybrid: 4 Mbit/s published, 12.5 Mbit/s possible, encoder at most 9 Mbit/s
+10.0 % sent twice, 0.0 % shed
 `
-	if got := "\n" + tableOf(someStatus); got != want {
+	if got := "\n" + tableOf(someStatus, 80); got != want {
 		t.Errorf("the table is%s\nwant%s", got, want)
 	}
 	var out strings.Builder
-	r := &report{w: &out, table: true}
+	r := &report{w: &out, table: true, width: func() int { return 80 }}
 	r.show(someStatus)
 	r.show(someStatus)
-	if n := strings.Count(out.String(), "\x1b[4A\x1b[J"); n != 1 {
+	if n := strings.Count(out.String(), "\x1b[6A\x1b[J"); n != 1 {
 		t.Errorf("the table was replaced %d times, want once", n)
 	}
 	before := out.Len()
 	fmt.Fprintln(above{&out, r}, "a line of the log")
-	if got, want := out.String()[before:], "\x1b[4A\x1b[Ja line of the log"+want; got != want {
+	if got, want := out.String()[before:], "\x1b[6A\x1b[Ja line of the log"+want; got != want {
 		t.Errorf("the log and the table are %q, want the table below: %q", got, want)
 	}
 }
@@ -50,8 +52,30 @@ hybrid: 4 Mbit/s published, 12.5 Mbit/s possible, encoder at most 9 Mbit/s; 10.0
 // TestTableKeepsItsPlace has a relay say something that would move the cursor.
 func TestTableKeepsItsPlace(t *testing.T) {
 	s := bond.Status{Paths: []bond.PathStatus{{Name: "wlan0", Err: "no\x1b[2J\r\nway\u009b\u202e"}}}
-	if got := tableOf(s); strings.Count(got, "\n") != 3 || !strings.Contains(got, "  no?[2J??way??\n") {
+	if got := tableOf(s, 80); strings.Count(got, "\n") != 5 || !strings.Contains(got, "\n  no?[2J??way??\n") {
 		t.Errorf("the table is %q", got)
+	}
+}
+
+// TestTableFits has terminals of any width, none of which may break a line: the
+// table is erased by counting them.
+func TestTableFits(t *testing.T) {
+	s := someStatus
+	s.Paths = append(s.Paths, bond.PathStatus{Name: strings.Repeat("n", 64), Cost: "secondary", State: "suspect", Rate: 1 << 60, RTT: time.Hour,
+		Err: strings.Repeat("wörd ", 200) + strings.Repeat("x", 500)})
+	for width := 1; width < 200; width++ {
+		table := tableOf(s, width)
+		for line := range strings.Lines(table) {
+			if n := len([]rune(line)) - 1; n >= width {
+				t.Fatalf("in %d columns a line has %d: %q", width, n, line)
+			}
+		}
+		if n := strings.Count(table, "\n"); n > 12 {
+			t.Fatalf("in %d columns the table has %d lines", width, n)
+		}
+	}
+	if table := tableOf(s, 60); strings.Count(table, "wörd") < 20 {
+		t.Errorf("too little is said of why: %s", table)
 	}
 }
 
