@@ -12,7 +12,8 @@ build: ## static binaries into bin/
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $(BIN)/ $(addprefix ./cmd/,$(COMMANDS))
 
 run: build ## a cluster on this machine: api, directory, two relays and a test broadcast
-	@$(GO) run ./dev/cluster
+	@$(GO) build -o $(BIN)/.cluster ./dev/cluster
+	@exec $(BIN)/.cluster
 
 compose: ## the same in containers, with Redis (needs Docker)
 	docker compose up --build

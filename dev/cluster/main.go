@@ -75,12 +75,14 @@ func run(ctx context.Context) error {
 	}
 	c.start("moq-pub", []string{"--test", "--name", *name}, trust, log, []string{"moqt://localhost:4443"})
 	fmt.Printf(`
-Tributary runs on this machine. Open one of these in Chrome, Edge or Firefox:
+Tributary runs on this machine. Open one of these in Chrome or Edge:
 
   %s   relay 1, where the test broadcast %q comes in
   %s   relay 2, which gets it from relay 1
 
 To publish a file of yours:  dev/pub FILE
+What to try next:            docs/guides/first-broadcast.md
+Over several networks:       docs/multipath.md
 Ctrl-C ends everything.
 `, pages[0], *name, pages[1])
 	select {
@@ -116,9 +118,15 @@ func writeCertificate(dir string) (string, error) {
 // cluster is a set of processes that live and die together.
 type cluster struct {
 	bin   string
-	procs []*exec.Cmd
+	procs []process
 	wg    sync.WaitGroup
 	ended chan error // a process that ended by itself
+}
+
+type process struct {
+	name string
+	cmd  *exec.Cmd
+	gone chan struct{} // closed when it has ended
 }
 
 func (c *cluster) start(name string, args ...[]string) {
@@ -135,7 +143,8 @@ func (c *cluster) start(name string, args ...[]string) {
 		c.ended <- fmt.Errorf("start %s: %w (make build makes the commands)", name, err)
 		return
 	}
-	c.procs = append(c.procs, cmd)
+	p := process{name, cmd, make(chan struct{})}
+	c.procs = append(c.procs, p)
 	last := make(chan string, 1)
 	c.wg.Go(func() {
 		line := ""
@@ -147,6 +156,7 @@ func (c *cluster) start(name string, args ...[]string) {
 	})
 	c.wg.Go(func() {
 		err := cmd.Wait()
+		close(p.gone)
 		w.Close()
 		line := <-last
 		select {
@@ -156,10 +166,21 @@ func (c *cluster) start(name string, args ...[]string) {
 	})
 }
 
-// stop ends the processes, the last started first.
+// stop ends the processes, the last started first, so that none misses another
+// that it needs. Those of one kind end together.
 func (c *cluster) stop() {
-	for i := len(c.procs) - 1; i >= 0; i-- {
-		c.procs[i].Process.Signal(syscall.SIGTERM)
+	for n := len(c.procs); n > 0; {
+		first := n - 1
+		for first > 0 && c.procs[first-1].name == c.procs[n-1].name {
+			first--
+		}
+		for _, p := range c.procs[first:n] {
+			p.cmd.Process.Signal(syscall.SIGTERM)
+		}
+		for _, p := range c.procs[first:n] {
+			<-p.gone
+		}
+		n = first
 	}
 	c.wg.Wait()
 }
