@@ -320,6 +320,17 @@ const (
 	alertNoApplicationProtocol quic.TransportErrorCode = 0x100 + 120
 )
 
+// silence is that nothing came from addr in time, whoever set the time.
+type silence struct {
+	addr net.Addr
+	err  error
+}
+
+func (e *silence) Error() string {
+	return fmt.Sprintf("no answer from %v (UDP): no relay runs there, or something on the way drops UDP", e.addr)
+}
+func (e *silence) Unwrap() error { return e.err }
+
 // handshakeError says in a sentence why addr could not be reached. The cause
 // stays inside.
 // untrusted says what is wrong with a certificate without the words that every
@@ -333,7 +344,7 @@ func (e untrusted) Unwrap() error { return e.CertificateVerificationError }
 
 func handshakeError(addr net.Addr, offered []string, err error) error {
 	if timeout, ok := errors.AsType[net.Error](err); errors.Is(err, errNoAnswer) || ok && timeout.Timeout() {
-		return fmt.Errorf("no answer from %v (UDP): %w", addr, err)
+		return &silence{addr, err}
 	}
 	if cert, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		return fmt.Errorf("the certificate of %v is not trusted: %w", addr, untrusted{cert})

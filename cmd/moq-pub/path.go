@@ -1,9 +1,11 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -28,7 +30,8 @@ type paths struct {
 }
 
 // parsePaths reads the values of --path: auto; names of interfaces, separated by
-// commas; or NAME=IFACE. Options behind them are for all of the value.
+// commas; or NAME=IFACE. Options behind them are for all of the value. At least
+// one path has to be left to use.
 func parsePaths(values []string) (paths, error) {
 	var p paths
 	for _, v := range values {
@@ -48,6 +51,9 @@ func parsePaths(values []string) (paths, error) {
 			}
 			p.specs = append(p.specs, s)
 		}
+	}
+	if !p.auto && !slices.ContainsFunc(p.specs, func(s pathSpec) bool { return !s.never }) {
+		return paths{}, errors.New("--path: cost=never leaves no path; add --path auto, or another interface")
 	}
 	return p, nil
 }
@@ -137,21 +143,28 @@ func parseRelay(s string) (string, error) {
 	return s, nil
 }
 
-// parseRate reads bits a second, such as 800kbit, 5Mbit or 2.5Mbit.
+// leastCap is the lowest rate that a path may be held to, in bits/s. Less than a
+// sound's is a unit forgotten.
+const leastCap = 8000
+
+// parseRate reads bits a second, such as 800kbit, 5Mbit or 2.5Mbit/s.
 func parseRate(s string) (int64, error) {
 	number, scale := s, 1.0
-	lower := strings.ToLower(s)
+	lower := strings.TrimSuffix(strings.ToLower(s), "/s")
 	for unit, by := range map[string]float64{"kbit": 1e3, "mbit": 1e6, "gbit": 1e9} {
 		if n, ok := strings.CutSuffix(lower, unit); ok {
 			number, scale = n, by
 		}
 	}
 	if scale == 1 {
-		number, _ = strings.CutSuffix(lower, "bit")
+		number = strings.TrimSuffix(lower, "bit")
 	}
 	v, err := strconv.ParseFloat(number, 64)
 	if err != nil || !(v > 0) || v*scale > math.MaxInt32*1e3 {
 		return 0, fmt.Errorf("cap %q is no rate: it looks like 800kbit or 5Mbit", s)
+	}
+	if v*scale < leastCap {
+		return 0, fmt.Errorf("cap %q is %g bit/s, too few for any media: it looks like 800kbit or 5Mbit", s, v*scale)
 	}
 	return int64(v * scale), nil
 }

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -41,9 +42,11 @@ type Admin struct {
 	Logger *slog.Logger
 }
 
-// AdminFlag returns the flag --admin, with addr where it is not given.
-func AdminFlag(addr string) cli.Flag {
-	return &cli.StringFlag{Name: "admin", Value: addr, Usage: "serve /livez, /readyz, /metrics, /state and /debug/pprof on `ADDR`; \"\" for nowhere"}
+// AdminFlag returns the flag --admin, with addr where it is not given. pages are
+// those of [Admin].Pages that are told.
+func AdminFlag(addr string, pages ...string) cli.Flag {
+	list := strings.Join(append([]string{"/livez", "/readyz", "/metrics", "/state"}, pages...), ", ")
+	return &cli.StringFlag{Name: "admin", Value: addr, Usage: "serve " + list + " and /debug/pprof on `ADDR`; \"\" for nowhere"}
 }
 
 // Handler returns the pages without a listener.

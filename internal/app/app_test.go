@@ -134,6 +134,7 @@ func TestUsageErrors(t *testing.T) {
 		want       string // part of the sentence
 	}{
 		{"unknown flag", "", []string{"--bnd", "x"}, "unknown flag --bnd (did you mean --bind?)"},
+		{"flag like no other", "", []string{"--zzz", "x"}, "unknown flag --zzz (moq-relay --help lists them)"},
 		{"bad duration", "", []string{"--cache-age", "10"}, `invalid value "10" for --cache-age: want a number and its unit`},
 		{"no value", "", []string{"--bind"}, "--bind needs a value"},
 		{"too many arguments", "", []string{"a", "b"}, `unexpected argument "b"`},

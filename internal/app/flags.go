@@ -84,8 +84,10 @@ func parseError(a *cli.App, err error) error {
 	text := err.Error()
 	if name, ok := strings.CutPrefix(text, "flag provided but not defined: "); ok {
 		name = strings.TrimLeft(name, "-")
-		if near := cli.SuggestFlag(a.Flags, name, false); near != "" {
-			return Usagef("unknown flag --%s (did you mean %s?)", name, near)
+		// The nearest of all is no help where it is far; people get first letters right.
+		near := strings.TrimLeft(cli.SuggestFlag(a.Flags, name, false), "-")
+		if near != "" && name != "" && near[0] == name[0] {
+			return Usagef("unknown flag --%s (did you mean --%s?)", name, near)
 		}
 		return Usagef("unknown flag --%s (%s --help lists them)", name, a.Name)
 	}

@@ -279,14 +279,14 @@ func (b *Bond) failed(r *route, err error) {
 	b.mu.Lock()
 	r.err, r.tried = err, true
 	hopeless := !b.reached
-	errs := []error{ErrNoPath}
+	all, sep := ErrNoPath, ":"
 	for _, o := range b.paths {
 		hopeless = hopeless && o.tried
-		errs = append(errs, fmt.Errorf("%s: %w", o.Name, o.err))
+		all, sep = fmt.Errorf("%w%s %s: %w", all, sep, o.Name, o.err), ";"
 	}
 	b.mu.Unlock()
 	if hopeless {
-		b.fail(errors.Join(errs...))
+		b.fail(all)
 	}
 }
 

@@ -85,7 +85,7 @@ func TestRelayRefuses(t *testing.T) {
 				}
 				select {
 				case err := <-b.ended:
-					if !c.fails || !errors.Is(err, ErrNoPath) || !strings.Contains(err.Error(), "no") {
+					if !c.fails || !errors.Is(err, ErrNoPath) || !strings.Contains(err.Error(), "no path leads to the relay: ") {
 						t.Errorf("the bond ended: %v", err)
 					}
 					b.ended <- err
