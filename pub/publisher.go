@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/tributary-live/tributary/internal/backoff"
 	"github.com/tributary-live/tributary/pub/bond"
 	"github.com/tributary-live/tributary/pub/catalog"
 	"github.com/tributary-live/tributary/pub/fmp4"
@@ -134,8 +134,7 @@ func (p *Publisher) Run(ctx context.Context) error {
 	return err
 }
 
-// Between two attempts to reach the relay there are redialFirst, then twice as
-// much each time up to redialMost; less a random part of up to a half.
+// Waits between two attempts to reach the relay.
 const (
 	redialFirst = 250 * time.Millisecond
 	redialMost  = 5 * time.Second
@@ -144,7 +143,7 @@ const (
 // serve keeps a session with the relay, of which sess is the first. It returns
 // why there can be none.
 func (p *Publisher) serve(ctx context.Context, sess *transport.Session) error {
-	wait := time.Duration(0)
+	retry := backoff.Backoff{First: redialFirst, Most: redialMost}
 	for {
 		if sess != nil {
 			began := time.Now()
@@ -159,21 +158,17 @@ func (p *Publisher) serve(ctx context.Context, sess *transport.Session) error {
 			}
 			p.log.Warn("relay lost", "err", err)
 			if time.Since(began) > redialMost {
-				wait = 0
+				retry.Reset()
 			}
-			if wait == 0 { // not again and again: relays may send it in circles
+			if retry.Fresh() { // not again and again: relays may send it in circles
 				if next := p.move(ctx, sess); next != nil {
-					sess, wait = next, redialFirst
+					sess = next
+					retry.Skip()
 					continue
 				}
 			}
 		}
-		wait = min(max(2*wait, redialFirst), redialMost)
-		t := time.NewTimer(wait/2 + rand.N(wait/2+1))
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-			t.Stop()
+		if !retry.Wait(ctx) {
 			return context.Cause(ctx)
 		}
 		var err error

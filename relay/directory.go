@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/tributary-live/tributary/internal/backoff"
 	"github.com/tributary-live/tributary/transport"
 	"github.com/tributary-live/tributary/transport/moqt"
 )
@@ -20,7 +21,7 @@ const directorySettle = 3 * time.Second
 // followDirectory keeps a session with the directory: it is told of the
 // namespaces announced here and tells those announced anywhere.
 func (r *Relay) followDirectory() {
-	retry := backoff{first: 250 * time.Millisecond, most: 5 * time.Second}
+	retry := backoff.Backoff{First: 250 * time.Millisecond, Most: 5 * time.Second}
 	var forget *time.Timer
 	for r.ctx.Err() == nil {
 		sess, err := r.dialDirectory()
@@ -29,7 +30,7 @@ func (r *Relay) followDirectory() {
 				forget.Stop()
 				forget = nil
 			}
-			retry.reset()
+			retry.Reset()
 			r.log.Info("directory joined", "remote", r.cfg.Directory)
 			err = r.withDirectory(sess)
 			sess.Close()
@@ -40,7 +41,7 @@ func (r *Relay) followDirectory() {
 		if r.ctx.Err() == nil {
 			r.log.Warn("directory lost", "remote", r.cfg.Directory, "err", err)
 		}
-		retry.wait(r.ctx)
+		retry.Wait(r.ctx)
 	}
 	if forget != nil {
 		forget.Stop()

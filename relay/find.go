@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tributary-live/tributary/api"
+	"github.com/tributary-live/tributary/internal/backoff"
 )
 
 // acquire asks everybody who may have the track: the publishers here, and if
@@ -48,7 +49,7 @@ const reseek = 5 * time.Second
 // for it or is sent it, so that a publisher that comes late, moves or comes back
 // is found.
 func (t *track) seek() {
-	retry := backoff{first: 250 * time.Millisecond, most: reseek}
+	retry := backoff.Backoff{First: 250 * time.Millisecond, Most: reseek}
 	first := true
 	defer func() {
 		t.mu.Lock()
@@ -78,10 +79,10 @@ func (t *track) seek() {
 		}
 		wanted := (len(t.sinks) > 0 || len(t.waiting) > 0) && !t.over
 		if len(t.sources) > 0 {
-			retry.step = reseek // nothing is missing: now and then is enough
+			retry.Longest() // nothing is missing: now and then is enough
 		}
 		t.mu.Unlock()
-		if !wanted || !retry.waitHint(t.ctx, t.hint) {
+		if !wanted || !retry.WaitHint(t.ctx, t.hint) {
 			return
 		}
 	}

@@ -17,14 +17,14 @@ transport/bond/bondtest   : transport transport/bond |
 
 relay/cache               : transport/moqt |
 relay/bonds               : transport transport/moqt transport/bond transport/wire internal/tasks client_golang time | transport/transporttest
-relay                     : transport transport/moqt transport/bond relay/cache relay/bonds api internal/live internal/prefix internal/tasks client_golang time | transport/transporttest transport/bond/bondtest transport/wire internal/netsim client_model
+relay                     : transport transport/moqt transport/bond relay/cache relay/bonds api internal/backoff internal/live internal/prefix internal/tasks client_golang time | transport/transporttest transport/bond/bondtest transport/wire internal/netsim client_model
 
 pub/fmp4                  : mp4ff |
 pub/catalog               : |
-pub                       : transport transport/moqt pub/fmp4 pub/catalog pub/bond | transport/transporttest internal/netsim relay pub/clip
-pub/bond                  : transport transport/moqt transport/bond | transport/transporttest internal/netsim
+pub                       : transport transport/moqt pub/fmp4 pub/catalog pub/bond internal/backoff | transport/transporttest internal/netsim relay pub/clip
+pub/bond                  : transport transport/moqt transport/bond internal/backoff | transport/transporttest internal/netsim
 pub/clip                  : pub/fmp4 | pub pub/catalog
-sub                       : transport transport/moqt pub/catalog pub/fmp4 | transport/transporttest pub relay
+sub                       : transport transport/moqt pub/catalog pub/fmp4 internal/backoff | transport/transporttest pub relay
 rtmp                      : pub/fmp4 gortmplib | rtmp/rtmptest internal/devcert
 rtmp/rtmptest             : gortmplib |
 forward                   : sub rtmp pub/fmp4 transport/moqt | transport transport/transporttest pub pub/catalog rtmp/rtmptest
@@ -36,6 +36,7 @@ dir                       : transport transport/moqt internal/live internal/pref
 clock                     : transport transport/moqt | transport/transporttest
 
 internal/app              : cli client_golang go-yaml |
+internal/backoff          : |
 internal/deps             : |
 internal/dialer           : internal/app internal/draft internal/trace internal/trust transport transport/qlog cli |
 internal/devcert          : |

@@ -3,15 +3,14 @@ package bond
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"time"
 
+	"github.com/tributary-live/tributary/internal/backoff"
 	"github.com/tributary-live/tributary/transport"
 	"github.com/tributary-live/tributary/transport/bond"
 )
 
-// Between two attempts to connect over a path there are redialFirst, then twice
-// as much each time up to redialMost; less a random part of up to a half.
+// Waits between two attempts to connect over a path.
 const (
 	redialFirst = 250 * time.Millisecond
 	redialMost  = 4 * time.Second
@@ -20,7 +19,7 @@ const (
 // keep keeps one connection over r, the slot-th, until ctx ends.
 func (b *Bond) keep(ctx context.Context, r *route, slot int) {
 	defer b.leave(r)
-	wait := time.Duration(0)
+	retry := backoff.Backoff{First: redialFirst, Most: redialMost}
 	for ctx.Err() == nil && b.wanted(r, slot) {
 		began := time.Now()
 		err := b.connect(ctx, r, slot)
@@ -34,22 +33,14 @@ func (b *Bond) keep(ctx context.Context, r *route, slot int) {
 		case errors.Is(err, errUnwanted):
 			continue
 		case errors.Is(err, transport.ErrGoaway) && time.Since(began) > redialMost: // otherwise it would be asked without end
-			wait = 0
+			retry.Reset()
 			continue
 		}
 		b.log.Warn("path lost", "path", r.Name, "err", err)
 		if time.Since(began) > redialMost {
-			wait = 0
+			retry.Reset()
 		}
-		wait = min(max(2*wait, redialFirst), redialMost)
-		t := time.NewTimer(wait/2 + rand.N(wait/2+1))
-		select {
-		case <-t.C:
-		case <-r.retry:
-			wait = 0
-		case <-ctx.Done():
-		}
-		t.Stop()
+		retry.WaitHint(ctx, r.retry)
 	}
 }
 
