@@ -97,8 +97,8 @@ type event struct {
 const tick = 50 * time.Millisecond
 
 func (s *stage) run(ctx context.Context) error {
-	s.since = time.Now()
-	s.choice = newChoice(len(s.cameras), s.since)
+	s.since = s.cfg.waiting()
+	s.choice = newChoice(len(s.cameras), time.Now())
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
 	for {

@@ -28,6 +28,18 @@ func Example() {
 	_ = record // in a program: record(ctx, "moqt://relay.example:4443")
 }
 
+// A recorder that goes on when its relay was away for a while.
+func ExampleReceiver() {
+	record := func(ctx context.Context, url string) error {
+		r := sub.NewReceiver(sub.ReceiverConfig{
+			Config: sub.Config{Namespace: moqt.NS("room", "camera"), Wait: time.Minute},
+			Dial:   func(ctx context.Context) (*transport.Session, error) { return transport.Dial(ctx, url, nil) },
+		})
+		return r.WriteMP4(ctx, os.Stdout)
+	}
+	_ = record // in a program: record(ctx, "moqt://relay.example:4443")
+}
+
 // A viewer of two cameras: the second while the first is not there.
 func ExampleNewCameras() {
 	watch := func(ctx context.Context, sess *transport.Session) error {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"time"
 
 	"github.com/tributary-live/tributary/pub/fmp4"
@@ -16,14 +17,14 @@ import (
 // the one before begins with a header of its own, as a new initialization segment
 // does. The first camera's chunks are written as the publisher made them.
 func (c *Cameras) WriteMP4(ctx context.Context, w io.Writer) error {
-	s := splice{w: w, cameras: c}
+	s := splice{w: w, log: c.cfg.Logger}
 	return c.Receive(ctx, s.write)
 }
 
 // splice writes what several cameras send behind each other.
 type splice struct {
-	w       io.Writer
-	cameras *Cameras
+	w   io.Writer
+	log *slog.Logger
 
 	b        *Broadcast       // the camera whose turn it is
 	tracks   map[string]*part // of it, by name
@@ -76,7 +77,7 @@ func (s *splice) begin(b *Broadcast) error {
 		return err
 	}
 	if s.moved {
-		s.cameras.cfg.Logger.Warn("camera needs a header of its own: what reads the output must take a second one", "ns", b.Namespace.Slashed(), "err", why)
+		s.log.Warn("camera needs a header of its own: what reads the output must take a second one", "ns", b.Namespace.Slashed(), "err", why)
 	}
 	s.outs = nil
 	for i, t := range b.Tracks {

@@ -52,7 +52,7 @@ func TestSplice(t *testing.T) {
 	a, first := footage(t, "cmaf.mp4")
 	b, second := footage(t, "cmaf.mp4")
 	var out bytes.Buffer
-	s := splice{w: &out, cameras: &Cameras{cfg: Config{Logger: slog.New(slog.DiscardHandler)}}}
+	s := splice{w: &out, log: slog.New(slog.DiscardHandler)}
 	for _, o := range first {
 		if err := s.write(a, o); err != nil {
 			t.Fatal(err)
@@ -109,7 +109,7 @@ func TestSpliceOthers(t *testing.T) {
 			a.Tracks, a.Inits = a.Tracks[:tt.tracks], a.Inits[:tt.tracks]
 			b.Tracks, b.Inits = b.Tracks[:tt.tracks], b.Inits[:tt.tracks]
 			var out bytes.Buffer
-			s := splice{w: &out, cameras: &Cameras{cfg: Config{Logger: slog.New(slog.DiscardHandler)}}}
+			s := splice{w: &out, log: slog.New(slog.DiscardHandler)}
 			written, before := 0, 0
 			for i, o := range append(first[:len(first):len(first)], second...) {
 				camera := a

@@ -31,10 +31,20 @@ type Config struct {
 	// began is received from its first object on, whatever Back says.
 	Back uint64
 	// Wait is how long to wait for the broadcast to begin. If zero, not at all.
-	// Cameras wait as long when all of them are gone.
+	// Cameras wait as long when all of them are gone, and a Receiver when its relay is.
 	Wait time.Duration
 	// Logger gets what there is to say. If nil, nothing is logged.
 	Logger *slog.Logger
+
+	since time.Time // when Wait began; zero if it has not yet
+}
+
+// waiting returns when Wait began.
+func (c *Config) waiting() time.Time {
+	if c.since.IsZero() {
+		return time.Now()
+	}
+	return c.since
 }
 
 // Broadcast is a broadcast that is received.
@@ -60,7 +70,7 @@ func Open(ctx context.Context, sess *transport.Session, c Config) (*Broadcast, e
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	b := &Broadcast{Namespace: c.Namespace, cfg: c, sess: sess, late: time.Now().Add(c.Wait), back: c.Back}
+	b := &Broadcast{Namespace: c.Namespace, cfg: c, sess: sess, late: c.waiting().Add(c.Wait), back: c.Back}
 	var cat *catalog.Catalog
 	err := b.catalogs(ctx, func(newest *catalog.Catalog, first bool) bool {
 		cat = newest

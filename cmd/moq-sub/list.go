@@ -19,8 +19,12 @@ import (
 const quiet = 300 * time.Millisecond
 
 // list prints the namespaces that are live under a prefix, one a line.
-func list(ctx context.Context, c *cli.Context, sess *transport.Session, prefixes []moqt.Namespace, out io.Writer) error {
-	prefix := prefixes[0]
+func list(ctx context.Context, c *cli.Context, relays *relays, prefix moqt.Namespace, out io.Writer) error {
+	sess, err := relays.dial(ctx)
+	if err != nil {
+		return err
+	}
+	defer sess.Close()
 	names, err := sess.WatchNamespaces(ctx, prefix)
 	if err != nil {
 		return fmt.Errorf("list %q: %w", prefix.Slashed(), err)
