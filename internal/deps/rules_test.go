@@ -57,7 +57,7 @@ cmd/moq-bench             : bench bench/figures bench/multipath internal/app int
 cmd/moq-clock             : clock transport transport/moqt internal/app internal/dialer cli | internal/devcert
 cmd/moq-dir               : dir transport transport/moqt internal/app internal/devcert internal/metrics internal/trace quic-go cli client_golang | internal/trust
 cmd/moq-interop-client    : interop transport/moqt transport/wire internal/app internal/trace internal/trust cli | internal/devcert relay transport
-cmd/moq-pub               : pub pub/bond pub/clip pub/fmp4 transport transport/moqt internal/app internal/dialer internal/metrics internal/netif internal/trust cli client_golang | internal/devcert
+cmd/moq-pub               : pub pub/bond pub/clip pub/fmp4 transport transport/moqt internal/app internal/dialer internal/metrics internal/netif internal/trust cli client_golang sys | internal/devcert
 cmd/moq-relay             : relay relay/bonds relay/cache api transport transport/moqt web internal/app internal/devcert internal/draft internal/metrics internal/site internal/trace internal/trust cli client_golang | internal/netsim
 cmd/moq-sub               : forward rtmp sub transport transport/moqt internal/app internal/dialer internal/metrics cli client_golang | internal/devcert
 
