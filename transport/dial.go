@@ -67,6 +67,13 @@ func (d *Dialer) DialConn(ctx context.Context, url string) (Conn, error) {
 	return conn, nil
 }
 
+// CheckURL says what is wrong with the URL of a server, as dialling it would. It
+// looks nothing up and dials nothing.
+func CheckURL(url string) error {
+	_, err := parseURL(url)
+	return err
+}
+
 var errNoAnswer = errors.New("no answer in time")
 
 // target is what a URL says.

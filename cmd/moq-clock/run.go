@@ -63,7 +63,7 @@ func run(c *cli.Context) error {
 		return err
 	}
 	defer sess.Close()
-	return clock.Subscribe(ctx, sess, cfg, func(t time.Time) error {
+	err = clock.Subscribe(ctx, sess, cfg, func(t time.Time) error {
 		line := t.Format(time.RFC3339)
 		if c.Bool("latency") {
 			line += fmt.Sprintf(" %.1f ms", float64(time.Since(t).Microseconds())/1000)
@@ -71,6 +71,10 @@ func run(c *cli.Context) error {
 		_, err := fmt.Fprintln(c.App.Writer, line)
 		return err
 	})
+	if refused, ok := errors.AsType[*transport.RequestError](err); ok && refused.Code == moqt.RequestDoesNotExist {
+		err = fmt.Errorf("%w; start a clock with moq-clock --publish %s", err, url)
+	}
+	return err
 }
 
 // publish keeps the clock on the relay. It gives up where the first dial fails,

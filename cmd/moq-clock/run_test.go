@@ -159,10 +159,10 @@ func TestMistakes(t *testing.T) {
 		{"no URL", "", 2, "URL is missing: moq-clock [flags] URL"},
 		{"no namespace", "--namespace / " + url, 2, "--namespace: a clock needs one"},
 		{"bad namespace", "--namespace a//b " + url, 2, "--namespace: "},
-		{"wrong scheme", "http://localhost:1/", 1, "must begin with moqt:// (QUIC) or https://"},
+		{"wrong scheme", "http://localhost:1/", 2, "must begin with moqt:// (QUIC) or https://"},
 		{"not trusted", url, 1, "name its root with --tls-root FILE"},
 		{"not trusted by the publisher", "--publish " + url, 1, "name its root with --tls-root FILE"},
-		{"refused", "--tls-fingerprint " + fingerprint + " " + url, 1, "moq-clock: subscribe to clock--now: request refused: DOES_NOT_EXIST: there is no clock"},
+		{"refused", "--tls-fingerprint " + fingerprint + " " + url, 1, "moq-clock: subscribe to clock--now: request refused: DOES_NOT_EXIST: there is no clock; start a clock with moq-clock --publish " + url},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			code, stdout, stderr := command(t, strings.Fields(tt.args)...)

@@ -4,13 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/tributary-live/tributary/internal/netif"
 	"github.com/tributary-live/tributary/pub/bond"
+	"github.com/tributary-live/tributary/transport"
 )
 
 // pathSpec is what --path says of one path.
@@ -136,9 +136,8 @@ func parseCost(s string) (cost bond.Cost, never bool, err error) {
 
 // parseRelay checks the URL of a relay.
 func parseRelay(s string) (string, error) {
-	u, err := url.Parse(s)
-	if err != nil || u.Host == "" || u.Scheme != "moqt" && u.Scheme != "https" {
-		return "", fmt.Errorf("relay %q is no URL of one: it looks like moqt://host:port or https://host:port", s)
+	if err := transport.CheckURL(s); err != nil {
+		return "", fmt.Errorf("relay %q: %w", s, err)
 	}
 	return s, nil
 }

@@ -44,8 +44,7 @@ func (d *drainer) check(to string) error {
 	if to == toCluster {
 		return fmt.Errorf("%q needs --api", toCluster)
 	}
-	_, err := transport.ParseURI(to)
-	return err
+	return checkURL(to)
 }
 
 // ready is what /readyz asks.
@@ -121,6 +120,14 @@ func (o *origins) another(ctx context.Context) (string, error) {
 	return urls[rand.IntN(len(urls))], nil
 }
 
+// checkURL says what is wrong with the URL of a relay.
+func checkURL(url string) error {
+	if err := transport.CheckURL(url); err != nil {
+		return fmt.Errorf("%q: %w", url, err)
+	}
+	return nil
+}
+
 // redirects reads --redirect NAMESPACE=URL.
 func redirects(c *cli.Context) ([]relay.Elsewhere, error) {
 	var list []relay.Elsewhere
@@ -133,7 +140,7 @@ func redirects(c *cli.Context) ([]relay.Elsewhere, error) {
 		if err != nil {
 			return nil, app.Usagef("--redirect %q: %w", text, err)
 		}
-		if _, err := transport.ParseURI(to); err != nil {
+		if err := checkURL(to); err != nil {
 			return nil, app.Usagef("--redirect %q: %w", text, err)
 		}
 		list = append(list, relay.Elsewhere{Prefix: ns, URL: to})

@@ -74,6 +74,9 @@ type certificates interface {
 
 func run(c *cli.Context) error {
 	ctx, log := c.Context, app.Logger(c)
+	if err := check(c); err != nil {
+		return err
+	}
 	certs, err := openCertificates(c)
 	if err != nil {
 		return err
@@ -204,6 +207,27 @@ func run(c *cli.Context) error {
 	srv.Close()
 	if err := <-served; !errors.Is(err, transport.ErrServerClosed) {
 		return err
+	}
+	return nil
+}
+
+// check says what is wrong with flags that nothing else looks at before the relay
+// runs.
+func check(c *cli.Context) error {
+	for _, name := range []string{"announce", "bond-url"} {
+		if url := c.String(name); url != "" {
+			if err := checkURL(url); err != nil {
+				return app.Usagef("--%s: %w", name, err)
+			}
+		}
+	}
+	for _, name := range []string{"cache-age", "linger", "drain"} {
+		if d := c.Duration(name); d < 0 {
+			return app.Usagef("--%s %v: want no less than 0s", name, d)
+		}
+	}
+	if n := c.Int64("cache-bytes"); n < 0 {
+		return app.Usagef("--cache-bytes %d: want no less than 0", n)
 	}
 	return nil
 }

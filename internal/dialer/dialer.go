@@ -26,8 +26,12 @@ type Dialer struct {
 	traces *qlog.Dir
 }
 
-// Open reads the flags. The caller must close the Dialer, after its sessions.
+// Open reads the flags, and checks that the first argument is the URL of a
+// server. The caller must close the Dialer, after its sessions.
 func Open(c *cli.Context) (*Dialer, error) {
+	if err := transport.CheckURL(c.Args().First()); err != nil {
+		return nil, app.Usagef("%q: %w", c.Args().First(), err)
+	}
 	tlsConf, err := trust.Config(c)
 	if err != nil {
 		return nil, err

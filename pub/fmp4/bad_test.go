@@ -34,9 +34,9 @@ func badInputs(t testing.TB) []badInput {
 		deep = rawBox("trak", append(deep, make([]byte, len(deep))...)...)
 	}
 	return []badInput{
-		{"empty", nil, "input", "", "before moov"},
+		{"empty", nil, "input", "", "nothing came: see why"},
 		{"garbage", []byte("<!DOCTYPE html><html>"), "CTYP", "", "no MP4 begins"},
-		{"binary garbage", bytes.Repeat([]byte{0x47, 1, 2, 0xff}, 50), "input", "", "no MP4 box"},
+		{"binary garbage", bytes.Repeat([]byte{0x47, 1, 2, 0xff}, 50), "input", "", "no MP4 box begins here (47 01 02 ff 47 01 02 ff): with ffmpeg, write -f mp4 -movflags cmaf"},
 		{"other container", append(rawBox("RIFF"), 0), "RIFF", "", "no MP4 begins"},
 		{"half a header", []byte{0, 0, 0}, "input", "", "3 bytes of a box header"},
 		{"size 4", append([]byte{0, 0, 0, 4}, "moov"...), "moov", "", "size 4"},

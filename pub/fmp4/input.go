@@ -27,6 +27,17 @@ func (h header) fail(format string, args ...any) error {
 	return &FormatError{h.name, h.at, fmt.Errorf(format, args...)}
 }
 
+// ffmpegFlags make ffmpeg write what is wanted.
+const ffmpegFlags = "-f mp4 -movflags cmaf+separate_moof+delay_moov+skip_trailer+frag_every_frame"
+
+// hint is what to do about an input that is no MP4 from its beginning.
+func (h header) hint() string {
+	if h.at > 0 {
+		return ""
+	}
+	return ": with ffmpeg, write " + ffmpegFlags
+}
+
 // next reads a box header. It returns io.EOF where the input ends between
 // boxes.
 func (in *input) next() (header, error) {
@@ -40,7 +51,7 @@ func (in *input) next() (header, error) {
 	in.at += 8
 	for _, c := range h.raw[4:8] {
 		if (c < ' ' || c > '~') && c != 0xa9 {
-			return h, h.fail("no MP4 box begins here (% x)", h.raw[:8])
+			return h, h.fail("no MP4 box begins here (% x)%s", h.raw[:8], h.hint())
 		}
 	}
 	h.name = printable(h.raw[4:8])

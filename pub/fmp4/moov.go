@@ -60,7 +60,7 @@ func parseMoov(moov box, fragmented bool) ([]*track, error) {
 	case len(traks) > maxTracks:
 		return nil, moov.fail("has %d tracks (at most %d)", len(traks), maxTracks)
 	case mvex == nil && fragmented:
-		return nil, moov.fail("has no mvex, so no fragments follow: with ffmpeg, add -movflags cmaf+separate_moof+delay_moov+skip_trailer+frag_every_frame")
+		return nil, moov.fail("has no mvex, so no fragments follow: with ffmpeg, write %s", ffmpegFlags)
 	}
 	trex := make(map[uint32]box)
 	if mvex != nil {

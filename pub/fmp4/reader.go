@@ -65,7 +65,7 @@ func (r *Reader) Init() (*Init, error) {
 		if err := r.step(); err != nil {
 			r.err = err
 			if err == io.EOF {
-				r.err = &FormatError{"input", r.in.at, errors.New("ended before moov")}
+				r.err = &FormatError{"input", r.in.at, r.tooShort()}
 			}
 		}
 	}
@@ -73,6 +73,14 @@ func (r *Reader) Init() (*Init, error) {
 		return nil, r.err
 	}
 	return r.init, nil
+}
+
+// tooShort is why an input is no broadcast that ends before its header.
+func (r *Reader) tooShort() error {
+	if r.in.at == 0 {
+		return errors.New("nothing came: see why the program before the pipe has ended")
+	}
+	return errors.New("ended before moov")
 }
 
 // Next returns the next chunk. It blocks as the input does. Its error is
@@ -114,7 +122,7 @@ func (r *Reader) step() error {
 		return err
 	}
 	if first && !firstBoxes[h.name] {
-		return h.fail("no MP4 begins with such a box")
+		return h.fail("no MP4 begins with such a box%s", h.hint())
 	}
 	switch h.name {
 	case "moov":
@@ -187,7 +195,7 @@ func (r *Reader) readMoof(h header) error {
 func (r *Reader) readMdat(h header) error {
 	switch {
 	case r.init == nil:
-		return h.fail("comes before moov: with ffmpeg, add -movflags cmaf+separate_moof+delay_moov+skip_trailer+frag_every_frame")
+		return h.fail("comes before moov: with ffmpeg, write %s", ffmpegFlags)
 	case r.frag != nil:
 		frag := r.frag
 		r.frag = nil
