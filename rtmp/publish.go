@@ -183,7 +183,8 @@ const MaxBody = 1<<24 - 1
 // is sent in whole milliseconds, modulo 2^32, and must not fall from one message
 // of a kind to the next. Write blocks until the connection has taken the message,
 // and fails when it takes nothing for [Config.WriteTimeout], or the body is longer
-// than [MaxBody]. It must not be called concurrently. The body is not kept.
+// than [MaxBody]. A server that has gone is given two seconds to have said why. It
+// must not be called concurrently. The body is not kept.
 func (p *Publication) Write(kind Kind, at time.Duration, body []byte) error {
 	if len(body) > MaxBody {
 		return fmt.Errorf("a message of %d bytes is longer than RTMP's %d", len(body), MaxBody)
@@ -196,17 +197,16 @@ func (p *Publication) Write(kind Kind, at time.Duration, body []byte) error {
 	if err == nil {
 		return nil
 	}
-	select {
-	case <-p.done: // it has said why
-		if refused := (*RefusedError)(nil); errors.As(p.err, &refused) {
-			return p.err
-		}
-	default:
+	// A server that ends the stream says why before it goes.
+	_ = p.wire.conn.SetReadDeadline(time.Now().Add(farewell))
+	<-p.done
+	if refused := (*RefusedError)(nil); errors.As(p.err, &refused) {
+		return p.err
 	}
 	return fmt.Errorf("send: %w", err)
 }
 
-// farewell bounds Close.
+// farewell bounds how long the server's last words are waited for.
 const farewell = 2 * time.Second
 
 // Close says that the stream has ended, waits a moment until the server has read
