@@ -351,8 +351,8 @@ func TestBondStuckMember(t *testing.T) {
 		for i := range uint64(n) {
 			b := random(1, i, 200)
 			m[0].whole(piece(1, i, b), b)
-			if i%100 == 0 {
-				time.Sleep(6 * time.Millisecond)
+			if i%20 == 0 { // in whatever order they arrive, an acknowledgement has room for them
+				time.Sleep(1200 * time.Microsecond)
 			}
 		}
 		time.Sleep(time.Second)
