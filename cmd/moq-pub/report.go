@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -99,7 +100,15 @@ func tableOf(s bond.Status, width int) string {
 			line("%s%s", errIndent, part)
 		}
 	}
-	line("%s: %s published, %s possible, encoder at most %s", s.Mode, bits(s.Demand), bits(s.Capacity), bits(s.Encoder))
+	switch {
+	case len(s.Paths) > 0 && !slices.ContainsFunc(s.Paths, func(p bond.PathStatus) bool { return p.State != "alone" }):
+		line("no bond at this relay; the log's line 'relay probed' says what each path does")
+		return b.String()
+	case s.Encoder == 0:
+		line("%s: %s published; what fits shows when somebody watches", s.Mode, bits(s.Demand))
+	default:
+		line("%s: %s published, %s possible, encoder at most %s", s.Mode, bits(s.Demand), bits(s.Capacity), bits(s.Encoder))
+	}
 	line("%.1f %% sent twice, %.1f %% shed", percent(s.Stats.Copied+s.Stats.Reinjected, s.Stats.Unique), percent(s.Stats.Shed, s.Stats.Shed+s.Stats.Unique))
 	return b.String()
 }

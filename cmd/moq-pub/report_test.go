@@ -35,6 +35,15 @@ hybrid: 4 Mbit/s published, 12.5 Mbit/s possible, encoder at most 9 Mbit/s
 	if got := "\n" + tableOf(someStatus, 80); got != want {
 		t.Errorf("the table is%s\nwant%s", got, want)
 	}
+	unknown := someStatus
+	unknown.Capacity, unknown.Encoder = 0, 0
+	if got := tableOf(unknown, 80); !strings.Contains(got, "\nhybrid: 4 Mbit/s published; what fits shows when somebody watches\n") {
+		t.Errorf("before anybody watches the table is %s", got)
+	}
+	alone := bond.Status{Paths: []bond.PathStatus{{Name: "wlan0", State: "alone"}, {Name: "usb0", State: "alone"}}}
+	if got := tableOf(alone, 80); strings.Contains(got, "published") || !strings.Contains(got, "\nno bond at this relay") {
+		t.Errorf("at a relay that knows no bonds the table is %s", got)
+	}
 	var out strings.Builder
 	r := &report{w: &out, table: true, width: func() int { return 80 }}
 	r.show(someStatus)
