@@ -19,6 +19,8 @@ const byId = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
 /** @type {Map<string, string[]>} what is live, by its path in an address */
 const live = new Map();
 let listed = false;
+/** What stands in place of a list that is not known. */
+let unlisted = 'Looking for broadcasts…';
 let playing = '';
 
 /** The path of a namespace in an address. @param {readonly string[]} namespace */
@@ -58,7 +60,7 @@ function play(path) {
 function render() {
   if (named()) play(named());
   else if (listed && live.size === 1) play([...live.keys()][0]);
-  else if (!live.has(playing) && live.size > 0) play('');
+  else if (listed && live.size > 0 && !live.has(playing)) play('');
   const list = byId('list');
   list.replaceChildren(
     ...[...live.keys()].sort().map((path) => {
@@ -73,12 +75,26 @@ function render() {
   );
   byId('count').textContent = live.size > 0 ? `(${live.size})` : '';
   const empty = byId('empty');
-  empty.hidden = live.size > 0;
-  if (listed) empty.textContent = 'Nothing is live on this relay. This list changes by itself as soon as a publisher starts.';
+  const there = new Set([...live.keys()].map(readable));
+  const away = listed && playing && !playing.split(',').some((one) => there.has(readable(one.replace(/^\/+/, ''))));
+  empty.hidden = live.size > 0 && !away;
+  if (!listed) empty.textContent = unlisted;
+  else if (live.size > 0) empty.textContent = `“${readable(playing)}” is not among them. It is played as soon as it begins.`;
+  else empty.textContent = 'Nothing is live on this relay. This list changes by itself as soon as a publisher starts.';
+}
+
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let soon;
+
+/** Renders once for all that changes at one time, as at either end of a session. */
+function renderSoon() {
+  clearTimeout(soon);
+  soon = setTimeout(render, 0);
 }
 
 /** Tells which namespaces the relay has until the session ends. @param {Session} session */
 async function watch(session) {
+  let over = false;
   const relay = byId('relay');
   relay.textContent = `relay ${location.host}`;
   const sink = {
@@ -86,36 +102,42 @@ async function watch(session) {
     added(namespace) {
       if (namespace.length === 0 || namespace[0].startsWith('.')) return;
       live.set(pathOf(namespace), namespace);
-      render();
+      renderSoon();
     },
     /** @param {string[]} namespace */
     removed(namespace) {
       live.delete(pathOf(namespace));
-      render();
+      renderSoon();
     },
   };
   const watching = session.watchNamespaces([], sink);
   watching.ok.then(
     () => {
-      listed = true;
       // The names that are there follow the answer at once; a moment decides
       // between one broadcast and the first of many.
-      setTimeout(render, 50);
+      setTimeout(() => {
+        listed = !over;
+        render();
+      }, 50);
     },
     (err) => (relay.textContent = `relay ${location.host} does not list its broadcasts: ${err.words ?? err.message}`),
   );
   watching.ended.catch(() => {});
-  await session.closed;
+  try {
+    await session.closed;
+  } finally {
+    over = true;
+    listed = false; // what the relay had is not known any more
+    renderSoon();
+  }
 }
 
 async function main() {
   addEventListener('hashchange', render);
-  render();
   const why = missing();
-  if (why) {
-    byId('empty').textContent = `No broadcasts can be listed: ${why}.`;
-    return;
-  }
+  if (why) unlisted = `No broadcasts can be listed: ${why}.`;
+  render();
+  if (why) return;
   const { relay, fingerprints } = parseAddress('/', location.href);
   for (let wait = MIN_WAIT_MS; ; wait = Math.min(MAX_WAIT_MS, wait * 2)) {
     try {

@@ -81,6 +81,34 @@ test('a click plays another, back returns', { skip }, async () => {
   await until(() => document.querySelector('moq-player').getAttribute('src') === '/a/b');
 });
 
+test('a broadcast that is not there is said to be awaited', { skip }, async () => {
+  const { page } = browser;
+  await page.evaluate(() => (location.hash = '#a/nobody'));
+  await until(() => document.getElementById('empty').textContent.startsWith('“a / nobody” is not among them'));
+  assert.equal(await page.isVisible('#empty'), true);
+  await page.evaluate(() => relay.announce(['a', 'nobody']));
+  await page.waitForSelector('#empty', { state: 'hidden' });
+  await page.evaluate(() => relay.withdraw(['a', 'nobody']));
+});
+
+test('a relay that is lost is not said to have nothing', { skip }, async () => {
+  const { page } = browser;
+  await page.evaluate(() => (location.hash = '')); // of several none is played
+  await until(() => !document.querySelector('moq-player'));
+  await page.evaluate(() => {
+    globalThis.texts = new Set();
+    new MutationObserver(() => texts.add(document.getElementById('empty').textContent)).observe(document.getElementById('empty'), { childList: true });
+    relay.down = true;
+    relay.loseAll();
+  });
+  await until(() => document.querySelectorAll('#list a').length === 0);
+  await until(() => document.getElementById('empty').textContent === 'Looking for broadcasts…');
+  await page.evaluate(() => (relay.down = false));
+  await until(() => document.querySelectorAll('#list a').length === 2);
+  assert.deepEqual(await page.evaluate(() => [...texts].filter((t) => t.startsWith('Nothing'))), []);
+  assert.equal(await src(), null); // not the one whose name came first
+});
+
 test('an address with ?play= is played without a list', { skip }, async () => {
   const { page } = browser;
   await page.goto(`${server.url}/?play=x/y%20z`);

@@ -17,8 +17,10 @@ const TEMPLATE = `
 <video part="video" playsinline></video>
 <div class="shade"></div>
 <p class="message" role="status" aria-live="polite"></p>
-<dl class="stats" part="stats" hidden></dl>
-<svg class="paths" aria-hidden="true" hidden></svg>
+<div class="over">
+  <dl class="stats" part="stats" hidden></dl>
+  <svg class="paths" aria-hidden="true" preserveAspectRatio="none" hidden></svg>
+</div>
 <div class="bar" role="group" aria-label="Player">
   <button class="live" type="button" aria-label="Jump to the live edge" title="Jump to the live edge"><i></i><span></span></button>
   <button class="mute" type="button"></button>
@@ -331,7 +333,10 @@ export class MoqPlayer extends HTMLElement {
   /** @param {ReturnType<Player['stats']>} stats */
   #renderLive(stats) {
     const behind = latencyOf(stats);
-    this.#find('.live span').textContent = stats.state === 'live' ? `LIVE${behind ? ` ${behind}` : ''}` : stats.state.toUpperCase();
+    const paused = stats.state === 'live' && this.#paused;
+    this.toggleAttribute('data-paused', paused);
+    const word = paused ? 'PAUSED' : stats.state.toUpperCase();
+    this.#find('.live span').textContent = stats.state === 'live' && behind ? `${word} ${behind}` : word;
     this.#find('.live').title = behind.startsWith('+') ? `Jump to the live edge; ${behind.slice(1)} are buffered here` : 'Jump to the live edge';
   }
 
@@ -398,7 +403,7 @@ function latencyOf(stats) {
 function rows(stats, rates) {
   const { engine, tracks } = stats;
   /** @type {[string, string, string?][]} */
-  const out = [['state', stats.detail ? `${stats.state}: ${stats.detail}` : stats.state]];
+  const out = [['state', stats.detail ? `${stats.state}: ${stats.detail}` : stats.state], ...pathRows(stats.paths)];
   if (engine) {
     out.push(
       engine.captureAgeMs === null
@@ -419,16 +424,26 @@ function rows(stats, rates) {
   }
   out.push(['draft', stats.peer ? `${stats.draft}, relay is ${stats.peer}` : stats.draft], ['relay', new URL(stats.relay).host]);
   if (stats.firstPictureMs !== null) out.push(['first picture', `${Math.round(stats.firstPictureMs)} ms`]);
-  const told = stats.paths.at(-1);
-  if (told) {
-    out.push(['publisher', `${told.mode}, ${bits(told.demand)} of ${bits(told.capacity)}`]);
-    const names = [...new Set(stats.paths.flatMap((r) => r.paths.map((p) => p.name)))].sort();
-    for (const p of told.paths) {
-      const value = `${p.state}, ${bits(p.rate)}, ${Math.round(p.rtt)} ms, ${(100 * p.loss).toFixed(1)} % lost`;
-      out.push([p.name, value, COLOURS[names.indexOf(p.name) % COLOURS.length]]);
-    }
-  }
   return out;
+}
+
+/**
+ * The rows of what the publisher tells of its paths, if it does: what the lines of
+ * the chart are.
+ * @param {ReturnType<Player['stats']>['paths']} history
+ * @returns {[string, string, string?][]}
+ */
+function pathRows(history) {
+  const told = history.at(-1);
+  if (!told) return [];
+  const names = [...new Set(history.flatMap((r) => r.paths.map((p) => p.name)))].sort();
+  return [
+    ['publisher', `${told.mode}, ${bits(told.demand)} of ${bits(told.capacity)}`],
+    ...told.paths.map((p) => {
+      const value = `${p.state}, ${bits(p.rate)}, ${Math.round(p.rtt)} ms, ${(100 * p.loss).toFixed(1)} % lost`;
+      return /** @type {[string, string, string]} */ ([p.name, value, COLOURS[names.indexOf(p.name) % COLOURS.length]]);
+    }),
+  ];
 }
 
 /** @param {number} rate bit/s */

@@ -16,6 +16,7 @@ video { width: 100%; height: 100%; object-fit: contain; display: block; }
   pointer-events: none; text-shadow: 0 1px 8px #000; background: #0b0f1499;
 }
 .message:empty { display: none; }
+.message:has(~ .over > .stats:not([hidden])) { color: transparent; text-shadow: none; } /* the first of the figures says it */
 :host(:is([data-state=connecting], [data-state=waiting], [data-state=reconnecting])) .message::after {
   content: ""; width: 32px; height: 32px; border: 3px solid #fff4; border-top-color: #fff; border-radius: 50%; animation: turn 1s linear infinite;
 }
@@ -37,20 +38,28 @@ button:focus-visible, input:focus-visible, select:focus-visible { outline: 2px s
 svg { width: 24px; height: 24px; fill: currentColor; }
 .live { display: inline-flex; gap: 8px; align-items: center; padding: 0 12px; font-weight: 600; font-size: 13px; letter-spacing: .03em; font-variant-numeric: tabular-nums; background: #0007; }
 .live i { width: 9px; height: 9px; border-radius: 50%; background: #9aa4af; }
-:host([data-state=live]) .live i { background: var(--accent); box-shadow: 0 0 0 3px #ff4d5e44; }
+:host([data-state=live]:not([data-paused])) .live i { background: var(--accent); box-shadow: 0 0 0 3px #ff4d5e44; }
 .volume { width: 84px; accent-color: #fff; }
+.over { position: absolute; inset: 10px 10px 62px; container-type: size; pointer-events: none; }
 .stats {
-  position: absolute; top: 10px; left: 10px; max-width: calc(100% - 20px); max-height: calc(100% - 76px); overflow: auto; box-sizing: border-box;
+  position: absolute; top: 0; left: 0; max-width: 100%; max-height: 100%; overflow: auto; box-sizing: border-box; pointer-events: auto;
   margin: 0; padding: 10px 14px; display: grid; grid-template-columns: auto 1fr; gap: 2px 14px;
   background: #0b0f14d9; border-radius: 8px; font-size: 12px; font-variant-numeric: tabular-nums;
 }
 svg.paths {
-  position: absolute; right: 10px; bottom: 62px; width: min(40%, 320px); height: 84px; box-sizing: border-box; padding: 8px;
+  position: absolute; right: 0; bottom: 0; width: min(40%, 320px); height: 84px; box-sizing: border-box; padding: 8px;
   background: #0b0f14d9; border-radius: 8px; fill: none; stroke-width: 2; pointer-events: none;
 }
+svg.paths polyline { vector-effect: non-scaling-stroke; }
 .stats dt { color: #9fb0c0; } .stats dd { margin: 0; overflow-wrap: anywhere; }
 @media (hover: hover) {
   :host([data-state=live]:not(:hover):not(:focus-within)) .bar > :not(.live, .silent), :host([data-state=live]:not(:hover):not(:focus-within)) .shade { opacity: 0; }
 }
 @media (max-width: 520px) { .volume { display: none; } }
+/* Where both do not fit beside each other, the chart stands above what it shows. */
+@container (max-width: 600px) or (max-height: 340px) {
+  .stats { padding: 6px 10px; font-size: 11px; gap: 1px 10px; }
+  .stats:has(~ svg.paths:not([hidden])) { bottom: 0; right: 0; top: 56px; max-height: none; }
+  svg.paths { top: 0; left: 0; width: 100%; height: 52px; padding: 6px 10px; }
+}
 `;
