@@ -43,8 +43,15 @@ type bondTest struct {
 	ended       chan error
 	stop        context.CancelFunc
 
-	mu  sync.Mutex // guards what follows
-	got map[string]map[moqt.Location]got
+	mu   sync.Mutex // guards what follows
+	got  map[string]map[moqt.Location]got
+	over map[string]over // of tracks that have ended
+}
+
+// over is how and when the subscriber was told of a track's end.
+type over struct {
+	err error // nil if it ended well
+	at  time.Time
 }
 
 // got is an object as the subscriber got it.
@@ -55,7 +62,7 @@ type got struct {
 }
 
 func newBondTest(t *testing.T, extensions bool, links ...[]netsim.Option) *bondTest {
-	b := &bondTest{t: t, net: netsim.New(t, netsim.Seed(11)), relay: relay.New(relay.Config{}), ended: make(chan error, 1), got: make(map[string]map[moqt.Location]got)}
+	b := &bondTest{t: t, net: netsim.New(t, netsim.Seed(11)), relay: relay.New(relay.Config{}), ended: make(chan error, 1), got: make(map[string]map[moqt.Location]got), over: make(map[string]over)}
 	b.media = func() Source {
 		src, err := clip.Open()
 		if err != nil {
@@ -139,8 +146,14 @@ func (b *bondTest) watch(names ...string) {
 		objects := make(map[moqt.Location]got)
 		b.got[name] = objects
 		wg.Go(func() {
+			end := func(err error) {
+				b.mu.Lock()
+				defer b.mu.Unlock()
+				b.over[name] = over{err, time.Now()}
+			}
 			for o, err := range tr.Objects(ctx) {
 				if err != nil {
+					end(err)
 					return
 				}
 				b.mu.Lock()
@@ -148,6 +161,7 @@ func (b *bondTest) watch(names ...string) {
 				objects[o.Location] = got{bytes.Clone(o.Payload), time.Now(), have.times + 1}
 				b.mu.Unlock()
 			}
+			end(nil)
 		})
 	}
 }

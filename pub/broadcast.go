@@ -43,6 +43,7 @@ func (b *Broadcast) Track(name string, priority moqt.Priority) *Track {
 	t := b.tracks[name]
 	if t == nil {
 		t = newTrack(priority)
+		t.ended = b.ended
 		t.alias = firstAlias + uint64(len(b.tracks))
 		if priority == PriorityVideo {
 			t.stripes = b.stripes
@@ -63,7 +64,8 @@ func (b *Broadcast) Complete() {
 	b.changedLocked()
 }
 
-// End says that all tracks have ended. Those who are sent them get the rest.
+// End says that all tracks have ended. Those who are sent them get the rest. What
+// is published from then on is dropped.
 func (b *Broadcast) End() {
 	b.mu.Lock()
 	b.ended, b.complete = true, true

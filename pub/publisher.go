@@ -58,6 +58,9 @@ type Publisher struct {
 	broadcast *Broadcast
 	bond      *bond.Bond  // or nil
 	taken     atomic.Bool // a relay has taken the broadcast, of a bond
+
+	going context.Context // until End
+	end   context.CancelFunc
 }
 
 // NewPublisher returns a publisher; Run does the work.
@@ -70,6 +73,7 @@ func NewPublisher(c PublisherConfig) *Publisher {
 		c.Packager.FirstGroup = uint64(time.Now().UnixMilli())
 	}
 	p := &Publisher{cfg: c, log: c.Logger, broadcast: NewBroadcast(c.Namespace)}
+	p.going, p.end = context.WithCancel(context.Background())
 	if c.Bond != nil {
 		bc := *c.Bond
 		bc.Serve = p.serveBond
@@ -86,11 +90,17 @@ func NewPublisher(c PublisherConfig) *Publisher {
 // if it has none.
 func (p *Publisher) Bond() *bond.Bond { return p.bond }
 
+// End ends the broadcast before its source does: Run tells those who have
+// subscribed that the tracks have ended, as at the end of the source, and returns
+// nil when they have what was published, or after some seconds. If no relay was
+// reached yet, Run returns at once. End may be called at any time, and again.
+func (p *Publisher) End() { p.end() }
+
 // drainTime bounds the wait for subscribers to read the end of a broadcast.
 const drainTime = 5 * time.Second
 
 // Run connects, publishes until the source ends, and waits until what was
-// published last is delivered. The first connection must succeed; after that a
+// published last is delivered; see also [Publisher.End]. The first connection must succeed; after that a
 // relay that goes away is dialled again for as long as it takes. An error of
 // the source, or of a relay that refuses the broadcast for good, ends it.
 //
@@ -107,21 +117,30 @@ func (p *Publisher) Run(ctx context.Context) error {
 		wg.Go(func() { cancel(p.bond.Run(ctx)) })
 		select {
 		case <-p.bond.Reached():
+		case <-p.going.Done():
+			return nil
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
 	} else {
-		sess, err := p.cfg.Dial(ctx)
+		sess, err := p.dialFirst(ctx)
+		if p.going.Err() != nil && sess == nil {
+			return nil
+		}
 		if err != nil {
 			return err
 		}
 		wg.Go(func() { cancel(p.serve(ctx, sess)) })
 	}
 	var err error
+	feeding, stopFeeding := context.WithCancel(ctx)
+	defer stopFeeding()
 	media := make(chan error, 1)
-	go func() { media <- p.feed(ctx) }() // cannot be interrupted where the source is a pipe
+	go func() { media <- p.feed(feeding) }() // cannot be interrupted where the source is a pipe
 	select {
 	case err = <-media:
+	case <-p.going.Done():
+		stopFeeding()
 	case <-ctx.Done():
 	}
 	if ctx.Err() != nil {
@@ -132,6 +151,14 @@ func (p *Publisher) Run(ctx context.Context) error {
 	defer stop()
 	p.broadcast.Drain(drain)
 	return err
+}
+
+// dialFirst is Config.Dial, until End.
+func (p *Publisher) dialFirst(ctx context.Context) (*transport.Session, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(p.going, cancel)()
+	return p.cfg.Dial(ctx)
 }
 
 // Waits between two attempts to reach the relay.

@@ -61,6 +61,7 @@ type published struct {
 	moved chan string             // URIs of other relays that were dialled
 	ended chan error
 	log   *bytes.Buffer
+	pub   *Publisher
 }
 
 func run(t *testing.T, ctx context.Context, src Source) *published {
@@ -84,6 +85,7 @@ func run(t *testing.T, ctx context.Context, src Source) *published {
 		},
 		Logger: slog.New(slog.NewTextHandler(p.log, nil)),
 	})
+	p.pub = pb
 	go func() { p.ended <- pb.Run(ctx) }()
 	return p
 }
@@ -287,10 +289,10 @@ func TestPublisherThatCannotBegin(t *testing.T) {
 	})
 }
 
-// A subscriber at the end of the input gets the last object and a good end; a
-// publisher that is told to stop says nothing of an end.
+// A subscriber at the end of the input, or of the broadcast before that, gets the
+// last object and a good end; a publisher whose context ends says nothing of an end.
 func TestPublisherSaysWhetherTheTrackEnded(t *testing.T) {
-	for _, eof := range []bool{true, false} {
+	for _, how := range []string{"input", "End", "context"} {
 		synctest.Test(t, func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
@@ -301,19 +303,95 @@ func TestPublisherSaysWhetherTheTrackEnded(t *testing.T) {
 			c := collect(t, tr)
 			src.add("V0k V100")
 			time.Sleep(time.Second)
-			if eof {
+			told := time.Now()
+			switch how {
+			case "input":
 				close(src.chunks)
-			} else {
+			case "End":
+				p.pub.End()
+				defer close(src.chunks)
+			case "context":
 				cancel()
 				defer close(src.chunks)
 			}
-			<-p.ended
 			<-c.end
-			if len(c.got) != 2 || (c.err == nil) != eof {
-				t.Errorf("end of input %v: received %v, then %v", eof, c, c.err)
+			if len(c.got) != 2 || (c.err == nil) != (how != "context") {
+				t.Errorf("ended by %s: received %v, then %v", how, c, c.err)
+			}
+			if took := time.Since(told); took > time.Second {
+				t.Errorf("ended by %s: told after %v, want at once", how, took)
+			}
+			if err := <-p.ended; (err == nil) != (how != "context") {
+				t.Errorf("ended by %s: Run() = %v", how, err)
+			}
+			if how == "End" { // what comes of the source later is nobody's
+				src.add("V200 V300k")
+				synctest.Wait()
+				if l, _ := p.pub.broadcast.Track("video", 0).Largest(); l != location(100, 1) {
+					t.Errorf("%v was published after the end", l)
+				}
 			}
 		})
 	}
+}
+
+// Somebody who reads nothing, or a relay that is not there, holds up the end of a
+// broadcast for a bounded time.
+func TestPublisherEndIsBounded(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		do   func(t *testing.T, p *published)
+		most time.Duration
+	}{
+		{"a relay that has gone", func(t *testing.T, p *published) {
+			s, _ := p.accept()
+			for range cap(p.fail) {
+				p.fail <- errors.New("connection refused")
+			}
+			s.relay.Close()
+		}, drainQuiet},
+		{"a subscriber that reads nothing", func(t *testing.T, p *published) {
+			s, _ := p.accept()
+			if _, err := s.relay.Subscribe(t.Context(), testNS.Track("video"), nil); err != nil {
+				t.Fatal(err)
+			}
+		}, drainTime},
+		{"nobody", func(t *testing.T, p *published) { p.accept() }, drainQuiet},
+		{"an announcement that waits", func(t *testing.T, p *published) { <-p.dials }, drainQuiet},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				src := newSource(t, "V")
+				defer close(src.chunks)
+				p := run(t, t.Context(), src)
+				src.add("V0k V100")
+				tt.do(t, p)
+				time.Sleep(time.Second)
+				told := time.Now()
+				p.pub.End()
+				p.pub.End()
+				if err := <-p.ended; err != nil || time.Since(told) > tt.most {
+					t.Errorf("Run() = %v after %v, want nil after %v at most", err, time.Since(told), tt.most)
+				}
+			})
+		})
+	}
+}
+
+// Before the relay was reached nobody has to be told.
+func TestPublisherEndsBeforeItBegan(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pb := NewPublisher(PublisherConfig{Namespace: testNS, Source: newSource(t, "V"),
+			Dial: func(ctx context.Context) (*transport.Session, error) {
+				<-ctx.Done()
+				return nil, ctx.Err()
+			}})
+		began := time.Now()
+		time.AfterFunc(time.Second, pb.End)
+		if err := pb.Run(t.Context()); err != nil || time.Since(began) != time.Second {
+			t.Errorf("Run() = %v after %v, want nil at End", err, time.Since(began))
+		}
+	})
 }
 
 // Media that comes faster than it plays is held back.

@@ -79,6 +79,9 @@ func (t *Track) Append(groupID uint64, payload []byte) { t.add(groupID, payload,
 func (t *Track) add(groupID uint64, payload []byte, key bool) {
 	t.mu.Lock()
 	defer t.unlock()
+	if t.ended {
+		return
+	}
 	g := t.runningLocked()
 	if g == nil || g.id != groupID {
 		if g != nil {

@@ -366,7 +366,7 @@ func (t *track) lost(s *source, established bool, err error) {
 	case last:
 		t.r.log.Info("track lost its publisher", "track", t.name, "err", err)
 	}
-	if established {
+	if established && !ended { // who has ended it has no more
 		t.reacquire()
 	}
 }

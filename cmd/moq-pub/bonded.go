@@ -47,7 +47,7 @@ func runBonded(c *cli.Context, cfg pub.PublisherConfig, d *transport.Dialer, rea
 	url := c.Args().First()
 	cfg.Bond = &bond.Config{URL: url, Dialer: d, Mode: mode, Deadline: c.Duration("deadline"), Report: r.show, Logger: cfg.Logger}
 	publisher := pub.NewPublisher(cfg)
-	ctx, cancel := context.WithCancel(c.Context)
+	ctx, cancel := context.WithCancel(context.WithoutCancel(c.Context)) // paths are kept until the end was told
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer cancel()
@@ -59,5 +59,5 @@ func runBonded(c *cli.Context, cfg pub.PublisherConfig, d *transport.Dialer, rea
 		case <-ctx.Done():
 		}
 	})
-	return trust.Explain(publisher.Run(ctx), url)
+	return trust.Explain(untilSignal(c.Context, publisher), url)
 }

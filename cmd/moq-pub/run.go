@@ -28,8 +28,9 @@ func newApp() *cli.App {
 		ArgsUsage: "URL",
 		Description: "URL is that of the relay, moqt://host:port or https://host:port. The media is fMP4 on stdin:\n\n" +
 			"   ffmpeg … -f mp4 -movflags cmaf+separate_moof+delay_moov+skip_trailer+frag_every_frame - | moq-pub --name room/camera moqt://relay.example:4443\n\n" +
-			"The end of the input is the end of the broadcast. After a signal it is not: viewers wait some seconds for a publisher\n" +
-			"that goes on under the same name. A relay that goes away is dialled again for as long as it takes.\n\n" +
+			"The end of the input is the end of the broadcast, and so is a signal: viewers get what was published, for which there\n" +
+			"are 5 s, and are told; a second signal ends moq-pub at once. If it is killed, they wait some seconds for a publisher that\n" +
+			"goes on under the same name. A relay that goes away is dialled again for as long as it takes.\n\n" +
 			"With --path it goes over several networks at once:\n\n" +
 			"   … | moq-pub --name room/camera --path auto --path usb0,cost=backup moqt://relay.example:4443\n\n" +
 			"moq-pub paths, in place of a URL, lists the networks and which of them would be used; flags go before it.",
@@ -117,7 +118,14 @@ func runSingle(c *cli.Context, cfg pub.PublisherConfig) error {
 		return err
 	}
 	defer admin.Close()
-	return pub.NewPublisher(cfg).Run(c.Context)
+	return untilSignal(c.Context, pub.NewPublisher(cfg))
+}
+
+// untilSignal runs p until a signal has ended ctx, at which viewers are told that
+// the broadcast has ended.
+func untilSignal(ctx context.Context, p *pub.Publisher) error {
+	defer context.AfterFunc(ctx, p.End)()
+	return p.Run(context.WithoutCancel(ctx))
 }
 
 // name returns the broadcast's namespace, and whether it was made up.
