@@ -327,19 +327,16 @@ const (
 	alertNoApplicationProtocol quic.TransportErrorCode = 0x100 + 120
 )
 
-// silence is that nothing came from addr in time, whoever set the time.
-type silence struct {
-	addr net.Addr
-	err  error
+// said is an error whose sentence leaves out the words of its cause, which say
+// less.
+type said struct {
+	text  string
+	cause error
 }
 
-func (e *silence) Error() string {
-	return fmt.Sprintf("no answer from %v (UDP): no relay runs there, or something on the way drops UDP", e.addr)
-}
-func (e *silence) Unwrap() error { return e.err }
+func (e *said) Error() string { return e.text }
+func (e *said) Unwrap() error { return e.cause }
 
-// handshakeError says in a sentence why addr could not be reached. The cause
-// stays inside.
 // untrusted says what is wrong with a certificate without the words that every
 // such error begins with; the certificates themselves are in what it wraps.
 type untrusted struct {
@@ -349,9 +346,11 @@ type untrusted struct {
 func (e untrusted) Error() string { return e.Err.Error() }
 func (e untrusted) Unwrap() error { return e.CertificateVerificationError }
 
+// handshakeError says in a sentence why addr could not be reached. The cause
+// stays inside.
 func handshakeError(addr net.Addr, offered []string, err error) error {
 	if timeout, ok := errors.AsType[net.Error](err); errors.Is(err, errNoAnswer) || ok && timeout.Timeout() {
-		return &silence{addr, err}
+		return &said{fmt.Sprintf("no answer from %v (UDP): no relay runs there, or something on the way drops UDP", addr), err}
 	}
 	if cert, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		return fmt.Errorf("the certificate of %v is not trusted: %w", addr, untrusted{cert})
@@ -359,11 +358,13 @@ func handshakeError(addr net.Addr, offered []string, err error) error {
 	e, ok := errors.AsType[*quic.TransportError](err)
 	switch {
 	case ok && e.ErrorCode == alertNoApplicationProtocol:
-		return fmt.Errorf("%v speaks none of %s: %w", addr, strings.Join(offered, ", "), err)
+		return &said{fmt.Sprintf("%v speaks none of %s", addr, strings.Join(offered, ", ")), err}
 	case ok && e.Remote && e.ErrorCode == quic.ConnectionRefused:
 		return fmt.Errorf("%v takes no more connections now, %w: %w", addr, ErrBusy, err)
 	case ok && e.Remote && (e.ErrorCode == alertBadCertificate || e.ErrorCode == alertCertificateRequired):
 		return fmt.Errorf("%v did not accept this end's certificate: %w", addr, err)
+	case ok && !e.Remote && e.ErrorCode == quic.InternalError && e.ErrorMessage != "": // of the socket
+		return &said{fmt.Sprintf("connect to %v: %s", addr, e.ErrorMessage), err}
 	case ok && !e.Remote:
 		for _, cause := range e.Unwrap() { // TLS says it better than QUIC
 			if cause != nil && cause != net.ErrClosed {

@@ -75,6 +75,13 @@ func (w *world) socketClosed() bool {
 
 var schemes = []string{"moqt", "https"}
 
+// unplugged is a socket of an interface that has no network any more.
+type unplugged struct{ net.PacketConn }
+
+func (unplugged) WriteTo([]byte, net.Addr) (int, error) {
+	return 0, errors.New("network is unreachable")
+}
+
 func TestDialErrors(t *testing.T) {
 	for _, scheme := range schemes {
 		for _, tt := range []struct {
@@ -96,6 +103,9 @@ func TestDialErrors(t *testing.T) {
 			{"no socket", func(w *world) {
 				w.dialer.ListenPacket = func(context.Context) (net.PacketConn, error) { return nil, errors.New("no such interface") }
 			}, "", "open a UDP socket: no such interface", 0},
+			{"no network", func(w *world) {
+				w.dialer.ListenPacket = func(context.Context) (net.PacketConn, error) { return unplugged{w.link.Listen()}, nil }
+			}, "", "connect to 10.0.0.1:4443: network is unreachable", time.Second},
 			{"server closing", func(w *world) { w.server.Close() }, "", "no answer from", 6 * time.Second},
 		} {
 			t.Run(scheme+"/"+tt.name, func(t *testing.T) {

@@ -100,7 +100,7 @@ func explainAlert(err error) string {
 	case 112: // unrecognized_name
 		return "the server does not know itself by this name"
 	case 120: // no_application_protocol
-		return "the server speaks none of the protocols that we offered: no common draft of MOQT"
+		return "the server speaks no draft of MOQT that was offered; offer others with --draft, or all by leaving it out, and see whether it is a relay at all"
 	}
 	return fmt.Sprintf("the TLS handshake failed (%v)", alert)
 }

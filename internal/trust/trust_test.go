@@ -136,7 +136,7 @@ func TestHandshakes(t *testing.T) {
 		{"certificate wanted", Options{DisableVerify: true}, "localhost",
 			func(c *tls.Config) { c.ClientAuth = tls.RequireAnyClientCert }, []string{"asks for a certificate|refused the TLS handshake (tls: certificate required)"}},
 		{"no common protocol", Options{DisableVerify: true}, "localhost",
-			func(c *tls.Config) { c.NextProtos = []string{"moqt-99"} }, []string{"no common draft|refused the TLS handshake (tls: no application protocol)"}},
+			func(c *tls.Config) { c.NextProtos = []string{"moqt-99"} }, []string{"no draft of MOQT that was offered|refused the TLS handshake (tls: no application protocol)"}},
 	} {
 		for transport, dial := range map[string]func(*testing.T, *tls.Config, *tls.Config) error{"TCP": overTCP, "QUIC": overQUIC} {
 			t.Run(tt.name+"/"+transport, func(t *testing.T) {
