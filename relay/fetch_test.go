@@ -397,3 +397,20 @@ func TestMustTellWhatTimedOutUpstream(t *testing.T) {
 		})
 	}
 }
+
+// A track may be asked for in the instant in which the relay lets it go.
+func TestFetchAsTheLingerEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const linger = 5 * time.Second
+		r := newRelay(t, relay.Config{Linger: linger})
+		a := &archive{groups: 100, perGroup: 10}
+		archived(t, r, a)
+		s := connect(t, r, nil)
+		for range 300 {
+			if n, _, err := fetched(t, s, groups(20, 20), nil); n != 10 || err != nil {
+				t.Fatalf("got %d objects, %v, want 10", n, err)
+			}
+			time.Sleep(linger)
+		}
+	})
+}

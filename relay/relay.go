@@ -192,6 +192,7 @@ type peer struct {
 	subs    atomic.Int32 // subscriptions
 	started time.Time
 	bonding bonding
+	turns   turns          // of what is subscribed here
 	remote  netip.AddrPort // where watchMoves saw it last; its own after newPeer
 	moves   atomic.Int32
 }

@@ -91,11 +91,17 @@ func (t *track) anyActive() bool {
 // subscribe asks the publisher for the track and reads it until it ends.
 func (s *source) subscribe() {
 	ctx, cancel := context.WithTimeout(s.t.ctx, subscribeTimeout)
+	defer cancel()
+	done, err := s.p.turns.take(ctx, s.t.name)
+	if err != nil {
+		s.t.lost(s, false, err)
+		return
+	}
+	defer done()
 	o := &transport.SubscribeOptions{}
 	o.NewGroupValue, o.NewGroup = s.t.takeWanted()
 	var rd *transport.TrackReader
 	var fetch *transport.FetchReader
-	var err error
 	if s.t.leads(s) {
 		rd, fetch, err = s.p.sess.Join(ctx, s.t.name, 0, o)
 	} else {
