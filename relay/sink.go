@@ -70,6 +70,10 @@ func (t *track) accept(p *peer, req *transport.SubscribeRequest) (*sink, *transp
 	if req.NewGroup != nil {
 		t.wantGroup(*req.NewGroup)
 	}
+	if req.Rendezvous > 0 { // up to where it is a sink, for subscribedBy
+		t.wait(p, +1)
+		defer t.wait(p, -1)
+	}
 	if err := t.await(req.Context(), p, req.Rendezvous); err != nil {
 		p.log.Debug("subscription refused", "track", req.Track, "err", err)
 		refuse(req, err)

@@ -223,8 +223,6 @@ func (t *track) await(ctx context.Context, p *peer, rendezvous time.Duration) er
 		timer := time.NewTimer(rendezvous)
 		defer timer.Stop()
 		late = timer.C
-		t.wait(p, +1)
-		defer t.wait(p, -1)
 	}
 	t.acquire(p.node != "")
 	for {
