@@ -46,11 +46,18 @@ type gated struct {
 
 // Write writes p, and waits for its turn where that is needed.
 func (e *schedStream) Write(p []byte) (n int, err error) {
+	stays := false // at the gate, between two pieces
 	for again := true; again && err == nil; again = n < len(p) {
 		var m int
 		if e.last.Load() {
-			m, err = e.writeInTurn(p[n:min(len(p), n+gatePiece)])
+			end := min(len(p), n+gatePiece)
+			stays = end < len(p)
+			m, err = e.writeInTurn(p[n:end], stays)
 		} else {
+			if stays {
+				e.leave()
+				stays = false
+			}
 			g := &e.s.gate
 			g.writing.Add(1)
 			m, err = e.SendStream.Write(p[n:min(len(p), n+freePiece)])
@@ -65,12 +72,21 @@ func (e *schedStream) Write(p []byte) (n int, err error) {
 	return n, err
 }
 
-func (e *schedStream) writeInTurn(p []byte) (int, error) {
-	defer e.leave()
-	if err := e.enter(); err != nil {
-		return 0, err
+// writeInTurn writes a piece. With more to come it stays where it is at the gate, so
+// that nobody of a worse rank goes between.
+func (e *schedStream) writeInTurn(p []byte, more bool) (n int, err error) {
+	if err = e.enter(); err == nil {
+		n, err = e.SendStream.Write(p)
 	}
-	return e.SendStream.Write(p)
+	e.s.mu.Lock()
+	defer e.s.mu.Unlock()
+	e.s.gate.moved++
+	if more && err == nil {
+		e.s.gate.callLocked()
+		return n, nil
+	}
+	e.leaveLocked()
+	return n, err
 }
 
 // SetWriteDeadline bounds writes and the wait for their turn.
@@ -85,7 +101,9 @@ func (e *schedStream) enter() error {
 	s := e.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.gate.pushLocked(e)
+	if e.place == 0 {
+		s.gate.pushLocked(e)
+	}
 	stuck, moved, progress := 0, s.gate.moved, s.gate.progress.Load()
 	for e.last.Load() && s.gate.want[0].rank < e.rank {
 		s.mu.Unlock()
@@ -134,14 +152,16 @@ func (e *schedStream) wait() bool {
 	return false
 }
 
-// leave says that e has written a piece, or has not.
+// leave says that e has nothing to write.
 func (e *schedStream) leave() {
-	s := e.s
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.gate.moved++
-	s.gate.dropLocked(e)
-	s.gate.callLocked()
+	e.s.mu.Lock()
+	defer e.s.mu.Unlock()
+	e.leaveLocked()
+}
+
+func (e *schedStream) leaveLocked() {
+	e.s.gate.dropLocked(e)
+	e.s.gate.callLocked()
 }
 
 func (g *gate) pushLocked(e *schedStream) {
