@@ -547,7 +547,14 @@ func TestMustRefuseMalformedTracks(t *testing.T) {
 			p := scripted(t, r, track.Namespace, nil, nil)
 			tr := subscribe(t, r, nil)
 			w := <-p.accepted
-			group(t, w, 1, moqt.Object{Payload: []byte("good")}, moqt.Object{Location: at2(1, 1), Properties: c.props, Payload: []byte("bad")})
+			g, err := w.OpenSubgroup(t.Context(), moqt.Subgroup{Group: 1, DefaultPriority: true, First: true, EndOfGroup: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			g.WithProperties()
+			g.WriteObject(moqt.Object{Payload: []byte("good")})
+			g.WriteObject(moqt.Object{Location: at2(1, 1), Properties: c.props, Payload: []byte("bad")})
+			g.Close() // the relay may have stopped the stream before
 			<-tr.Context().Done()
 			if cause := context.Cause(tr.Context()); !errors.Is(cause, &transport.TrackDone{Code: moqt.DoneMalformedTrack}) {
 				t.Errorf("immutable properties of an object, %s: the track ended with %v, want MALFORMED_TRACK", c.name, cause)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/tributary-live/tributary/transport"
@@ -243,9 +244,14 @@ func TestPublishCancelled(t *testing.T) {
 		c, s := setup(t, a, b, nil, nil)
 		w, r := published(t, c, s, nil, nil)
 		failed := make(chan error, 4)
+		all := make(chan struct{}) // closed when each stream has come: they fill the path then
 		for g := range uint64(4) {
 			go func() {
 				sg, err := w.OpenGroup(t.Context(), g)
+				if err == nil {
+					_, err = sg.Write(make([]byte, 10_000))
+				}
+				<-all
 				for err == nil {
 					_, err = sg.Write(make([]byte, 10_000))
 				}
@@ -258,6 +264,8 @@ func TestPublishCancelled(t *testing.T) {
 				t.Errorf("ReadObject() = %v", err)
 			}
 		}
+		close(all)
+		synctest.Wait()
 		r.CloseWith(moqt.StreamGoingAway)
 		code := parted(c.Version(), moqt.StreamGoingAway)
 		for range 4 {

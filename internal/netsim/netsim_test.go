@@ -262,6 +262,7 @@ func TestBlackout(t *testing.T) {
 			client.WriteTo(numbered(i, 100), server.LocalAddr())
 			time.Sleep(10 * time.Millisecond)
 		}
+		time.Sleep(time.Millisecond) // packet 99 has arrived
 		link.Cut()
 		client.WriteTo(numbered(100, 100), server.LocalAddr())
 		link.Restore()
