@@ -164,6 +164,21 @@ test('the figures are shown and are true', { skip }, async () => {
   await screenshot('figures');
 });
 
+test('attributes that cannot be played are said to be wrong', { skip }, async () => {
+  const { page } = browser;
+  const message = () => page.evaluate(() => player.shadowRoot.querySelector('.message').textContent);
+  for (const [name, value, want] of [
+    ['src', 'ftp://x/y', '“ftp://x/y” is no URL of a broadcast'],
+    ['src', '', 'no broadcast chosen'],
+    ['fingerprint', 'zz', '“zz” is no fingerprint: it has 64 hex digits'],
+  ]) {
+    await page.evaluate(([name, value]) => (player.setAttribute('src', '/live/cam'), player.setAttribute(name, value)), [name, value]);
+    await page.waitForFunction((want) => player.shadowRoot.querySelector('.message').textContent === want, want, { timeout: 5000 }).catch(() => {});
+    assert.equal(await message(), want);
+    assert.equal(await page.evaluate(() => player.state), 'idle');
+  }
+});
+
 test('nothing went wrong in the page', { skip }, () => {
   const wrong = browser.logs.filter((l) => l.startsWith('pageerror') || (l.startsWith('error') && !l.includes('404')));
   assert.deepEqual(wrong, []);

@@ -56,6 +56,8 @@ export class MoqPlayer extends HTMLElement {
   /** @type {AbortController | null} */
   #listeners = null;
   #restarting = false;
+  /** What is wrong with the attributes, in words. */
+  #wrong = '';
   /** Whether the viewer paused; a browser's refusal to autoplay is none. */
   #paused = false;
 
@@ -77,7 +79,7 @@ export class MoqPlayer extends HTMLElement {
 
   /** Why, in words. */
   get detail() {
-    return this.#player?.detail ?? '';
+    return this.#player?.detail ?? this.#wrong;
   }
 
   get src() {
@@ -140,24 +142,24 @@ export class MoqPlayer extends HTMLElement {
       this.#player?.stop();
       this.#player = null;
       this.#rates = new Rates();
+      this.#wrong = '';
       if (this.isConnected && this.src) this.#start();
       this.#render();
     });
   }
 
   #start() {
+    const fingerprint = this.getAttribute('fingerprint');
+    const hashes = fingerprint ? parseHashes(fingerprint) : null;
     let address;
     try {
       address = parseAddresses(this.src, document.baseURI);
+      if (hashes?.length === 0) throw new Error(`“${fingerprint}” is no fingerprint: it has 64 hex digits`);
     } catch (err) {
-      this.#message(/** @type {Error} */ (err).message);
+      this.#wrong = /** @type {Error} */ (err).message;
       return;
     }
-    const fingerprint = this.getAttribute('fingerprint');
-    const player = new Player(this.video, address, {
-      targetSeconds: this.#targetSeconds,
-      ...(fingerprint && { hashes: parseHashes(fingerprint) }),
-    });
+    const player = new Player(this.video, address, { targetSeconds: this.#targetSeconds, ...(hashes && { hashes }) });
     this.#player = player;
     player.watchPaths(!this.#find('.stats').hidden);
     player.addEventListener('state', () => {
@@ -306,7 +308,7 @@ export class MoqPlayer extends HTMLElement {
     this.dataset.state = this.state;
     const live = player?.state === 'live';
     const blocked = live && video.paused && !this.#paused;
-    this.#message(!player ? (this.src ? '' : 'no broadcast chosen') : live ? (blocked ? 'press play' : '') : sentence(player.words));
+    this.#message(!player ? this.#wrong || (this.src ? '' : 'no broadcast chosen') : live ? (blocked ? 'press play' : '') : sentence(player.words));
     this.#button('.play', video.paused ? ICONS.play : ICONS.pause, video.paused ? 'Play' : 'Pause', 'k');
     this.#button('.mute', video.muted ? ICONS.silent : ICONS.sound, video.muted ? 'Unmute' : 'Mute', 'm');
     this.#find('.mute').classList.toggle('silent', video.muted); // stays in sight: a viewer may wonder
