@@ -420,6 +420,49 @@ func TestBondHalfObjects(t *testing.T) {
 	})
 }
 
+// TestBondIsFull has one member fill a bond: its streams are stopped by a code that
+// tells whether their object may come by another, and then it does.
+func TestBondIsFull(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRelay(t, relay.Config{Bonds: bonds.Config{MaxHeld: 64 << 10}})
+		m, _ := newBond(t, r, moqt.Draft18, 2)
+		c := watch(t, r)
+		synctest.Wait()
+		payload := random(1, 0, 6_000)
+		m[0].send(piece(1, 0, payload), payload, [2]int{0, 3_000}).Close()
+		synctest.Wait()
+		half := make([]byte, 1024)
+		all, here := 0, 0
+		for i := range uint64(200) {
+			h := &bond.Header{Object: bond.Object{Alias: bondAlias, Group: 9, Object: 1000 + i}, Previous: 1, Size: 2048}
+			st := m[1].send(h, half, [2]int{0, len(half)})
+			synctest.Wait()
+			switch err := context.Cause(st.Context()); {
+			case err == nil:
+			case errors.Is(err, &transport.StreamError{Code: bond.StopAll}):
+				all++
+			case errors.Is(err, &transport.StreamError{Code: bond.StopHere}):
+				here++
+			default:
+				t.Fatalf("a stream is stopped with %v", err)
+			}
+		}
+		if all > 2 || here < 100 {
+			t.Errorf("%d streams are stopped for good and %d by that connection, want next to none and most", all, here)
+		}
+		next := random(1, 1, 3_000)
+		st := m[1].send(piece(1, 1, next), next, [2]int{0, 3_000})
+		synctest.Wait()
+		if err := context.Cause(st.Context()); !errors.Is(err, &transport.StreamError{Code: bond.StopHere}) {
+			t.Errorf("an object by the member that has filled the bond: stopped with %v, want %v", err, bond.StopHere)
+		}
+		m[0].whole(piece(1, 1, next), next)
+		m[0].send(piece(1, 0, payload), payload, [2]int{3_000, 6_000}).Close()
+		synctest.Wait()
+		c.wants(t, locations(1, 2)...)
+	})
+}
+
 // TestBondOfImpostor has a bond publish something else under a name that is in use,
 // and a twin of it that sends the same.
 func TestBondOfImpostor(t *testing.T) {
@@ -621,9 +664,19 @@ func TestBondStreamsThatWait(t *testing.T) {
 		if n := ended(first); n != 0 {
 			t.Errorf("%d of 64 streams are stopped at once", n)
 		}
-		if n := ended(open(10)); n != 10 {
+		stopped := func(list []transport.SendStream, want moqt.StreamCode) {
+			t.Helper()
+			for _, st := range list {
+				if err := context.Cause(st.Context()); !errors.Is(err, &transport.StreamError{Code: want}) {
+					t.Errorf("a stream is stopped with %v, want %v", err, want)
+				}
+			}
+		}
+		beyond := open(10)
+		if n := ended(beyond); n != 10 {
 			t.Errorf("%d of 10 streams beyond are stopped at once", n)
 		}
+		stopped(beyond, bond.StopHere)
 		time.Sleep(1900 * time.Millisecond)
 		if n := ended(first); n != 0 {
 			t.Errorf("%d of 64 streams are stopped in time", n)
@@ -632,6 +685,7 @@ func TestBondStreamsThatWait(t *testing.T) {
 		if n := ended(first); n != 64 {
 			t.Errorf("%d of 64 streams are stopped after a while", n)
 		}
+		stopped(first, bond.StopAll)
 		another := open(64) // there is room again
 		name := moqt.NS("live", "other").Track("video")
 		if _, err := m[0].sess.Publish(t.Context(), name, &transport.PublishOptions{Alias: bondAlias + 5}); err != nil {

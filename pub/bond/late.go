@@ -1,6 +1,9 @@
 package bond
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // late returns a chunk of another path that m should send as well, or nil: the
 // one with the earliest deadline, vital ones first.
@@ -16,7 +19,7 @@ func (s *Scheduler) late(m *member, now time.Time) *flight {
 			var ahead int64 // and what would go
 			for _, f := range o.flights {
 				ahead += f.span.size()
-				if f.copied || s.byName[f.unit.Object] != f.unit || s.carried(f.unit, p) || len(f.unit.arrived.missing(f.span)) == 0 {
+				if f.copied || s.byName[f.unit.Object] != f.unit || s.carried(f.unit, p) || slices.Contains(f.unit.refused, m) || len(f.unit.arrived.missing(f.span)) == 0 {
 					continue
 				}
 				if !free(p, m) && !f.unit.overdue(p, now) {

@@ -62,6 +62,9 @@ func (s *Scheduler) fresh(m *member, now time.Time) (*unit, span, *flight) {
 		if i == lookAhead {
 			break
 		}
+		if slices.Contains(u.refused, m) {
+			continue
+		}
 		if c := u.copies[m.path]; c != nil {
 			if sp, ok := c.take(size, c.from); ok {
 				return u, sp, nil
@@ -88,7 +91,7 @@ func (s *Scheduler) fresh(m *member, now time.Time) (*unit, span, *flight) {
 	// be, which is not found out by sending nothing: the one that needs least.
 	var least *unit
 	for _, u := range slices.Backward(s.queue) {
-		if len(u.unsent) > 0 && u.copies[m.path] == nil && (least == nil || u.need < least.need) && s.suits(u, m.path, size, 0, now) {
+		if len(u.unsent) > 0 && u.copies[m.path] == nil && !slices.Contains(u.refused, m) && (least == nil || u.need < least.need) && s.suits(u, m.path, size, 0, now) {
 			least = u
 		}
 	}
@@ -102,7 +105,7 @@ func (s *Scheduler) fresh(m *member, now time.Time) (*unit, span, *flight) {
 // suits reports whether p should send the next bytes of u, at most size, which have
 // ahead bytes before them.
 func (s *Scheduler) suits(u *unit, p *path, size, ahead int64, now time.Time) bool {
-	if u.home != p && (s.leaves(u, p, ahead, now) || !s.worthwhile(p, min(size, u.unsent[0].size()), ahead, now)) {
+	if u.home != p && len(u.refused) == 0 && (s.leaves(u, p, ahead, now) || !s.worthwhile(p, min(size, u.unsent[0].size()), ahead, now)) {
 		return false
 	}
 	u.helped(p)
@@ -157,7 +160,7 @@ func (s *Scheduler) probe(m *member, now time.Time) (Assignment, bool) {
 		return Assignment{}, false
 	}
 	for _, u := range slices.Backward(s.queue) {
-		if u.begun || len(s.paths) == 1 {
+		if (u.begun || len(s.paths) == 1) && !slices.Contains(u.refused, m) {
 			m.path.probed = now
 			n := min(minChunk, u.Size)
 			a := s.give(m, u, span{0, n}, &s.stats.Copied, now)

@@ -37,6 +37,7 @@ type testRelay struct {
 	answer  func(*bond.Join) bond.Message // in place of the right one, if it returns one
 	without bool                          // it does not know the extension
 	stops   map[bond.Object]bool          // whose streams it stops
+	full    map[uint64]bool               // members for whose chunks it has no room
 	largest int64                         // bytes that it takes of an object; 0 is the most there may be
 	name    string                        // MOQT_IMPLEMENTATION
 	ack     func(*bond.Ack)               // changes what is sent
@@ -56,6 +57,7 @@ type testRelay struct {
 }
 
 type relayMember struct {
+	number  uint64
 	sess    *transport.Session
 	st      transport.SendStream
 	tracker bond.Tracker
@@ -185,7 +187,7 @@ func (r *testRelay) join(j *bond.Join, sess *transport.Session, st transport.Sen
 		}
 	}
 	joined.Bond = r.id
-	r.members[j.Member] = &relayMember{sess: sess, st: st}
+	r.members[j.Member] = &relayMember{number: j.Member, sess: sess, st: st}
 	return joined
 }
 
@@ -208,7 +210,15 @@ func (r *testRelay) chunks(sess *transport.Session, st transport.ReceiveStream) 
 	}
 	h := *cr.Header()
 	if r.stops[h.Object] && !h.Gone {
-		st.CancelRead(moqt.StreamCancelled)
+		st.CancelRead(bond.StopAll)
+		return nil
+	}
+	r.mu.Lock()
+	m := r.memberOf(sess)
+	full := m != nil && r.full[m.number]
+	r.mu.Unlock()
+	if full {
+		st.CancelRead(bond.StopHere)
 		return nil
 	}
 	for {

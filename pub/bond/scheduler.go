@@ -168,6 +168,7 @@ func (s *Scheduler) RemoveMember(id uint64, now time.Time) {
 	for _, f := range m.flights {
 		s.resend(f)
 	}
+	s.dropRefused()
 	s.stale = true
 }
 
@@ -175,13 +176,17 @@ func (s *Scheduler) RemoveMember(id uint64, now time.Time) {
 // more goes over whichever can.
 func (s *Scheduler) withdraw(p *path) {
 	for _, u := range s.queue {
-		if u.copies[p] == nil {
-			continue
+		if u.copies[p] != nil {
+			s.spare(u, p)
 		}
-		delete(u.copies, p)
-		if !s.carried(u, p) {
-			u.again(span{0, u.Size}, p)
-		}
+	}
+}
+
+// spare takes from p the copy of u that it was to carry.
+func (s *Scheduler) spare(u *unit, p *path) {
+	delete(u.copies, p)
+	if !s.carried(u, p) {
+		u.again(span{0, u.Size}, p)
 	}
 }
 

@@ -184,6 +184,111 @@ func TestRelayHasNoRoom(t *testing.T) {
 	})
 }
 
+// TestNoRoomByOneConnection has the relay take nothing by one of two connections for
+// a while: everything comes by the other, in time.
+func TestNoRoomByOneConnection(t *testing.T) {
+	for _, mode := range []Mode{Hybrid, Aggregate, Redundant, Standby, BestFPS} {
+		for member := range uint64(2) {
+			synctest.Test(t, func(t *testing.T) {
+				net := netsim.New(t)
+				relay := newTestRelay(t, net)
+				b := startBond(relay, Config{Mode: mode}, tenTen(net)...)
+				b.joined(2)
+				const objects = 90
+				for id := range uint64(objects) {
+					relay.mu.Lock()
+					relay.full = map[uint64]bool{member: id >= 30 && id < 60}
+					relay.mu.Unlock()
+					class, size := Ordinary, 15_000
+					if id%30 == 0 { // more than is under way when the relay's word comes
+						class, size = Vital, 200_000
+					}
+					b.put(1, 1, id, size, class)
+					time.Sleep(33 * time.Millisecond)
+				}
+				b.EndSubgroup(1, 1, 0, objects, true)
+				time.Sleep(time.Second)
+				relay.mu.Lock()
+				defer relay.mu.Unlock()
+				for id := range uint64(objects) {
+					o := bond.Object{Alias: 1, Group: 1, Object: id}
+					if got := relay.objects[o]; got == nil || got.at.IsZero() {
+						t.Errorf("%v without connection %d: object %d has not come, given up: %v", mode, member, id, relay.gone[o])
+					} else if took := got.at.Sub(b.made[o]); took > 800*time.Millisecond {
+						t.Errorf("%v without connection %d: object %d came after %v", mode, member, id, took)
+					}
+				}
+			})
+		}
+	}
+}
+
+// TestRefused has the relay refuse what comes of an object, by one connection after
+// the other.
+func TestRefused(t *testing.T) {
+	o := bond.Object{Alias: 1}
+	for _, mode := range []Mode{Hybrid, Aggregate, Redundant} {
+		start := func() *Scheduler {
+			s := NewScheduler(mode)
+			for id, name := range []string{"a", "b"} {
+				s.AddMember(uint64(id), name, Primary, epoch)
+				s.Observe(uint64(id), Figures{RTT: 40 * ms, MinRTT: 40 * ms, Window: 1 << 20})
+			}
+			s.Add(Unit{Object: o, Size: 10_000, Class: Vital, Made: epoch, Deadline: epoch.Add(2 * time.Second)}, epoch)
+			for id := range uint64(2) { // both have sent something
+				if _, ok := s.Pick(id, epoch); !ok {
+					t.Fatalf("%v: connection %d gets nothing", mode, id)
+				}
+			}
+			s.Refused(0, o, epoch)
+			s.Refused(0, o, epoch)
+			s.Refused(0, bond.Object{Alias: 2}, epoch)
+			s.Refused(7, o, epoch)
+			return s
+		}
+		s := start()
+		if a, ok := s.Pick(0, epoch.Add(ms)); ok {
+			t.Errorf("%v: the connection that is refused gets %+v", mode, a)
+		}
+		if n := s.members[0].inFlight; n != 0 {
+			t.Errorf("%v: %d bytes that were refused count as under way", mode, n)
+		}
+		var sent spans
+		for _, f := range s.members[1].flights {
+			sent.add(f.span)
+		}
+		for {
+			a, ok := s.Pick(1, epoch.Add(ms))
+			if !ok {
+				break
+			}
+			sent.add(span{a.Offset, a.Length + a.Offset})
+		}
+		if len(s.Shed()) > 0 || sent.size() != 10_000 {
+			t.Errorf("%v: the other connection has sent %v, want all", mode, sent)
+		}
+		s.Refused(1, o, epoch)
+		if shed := s.Shed(); len(shed) != 1 || shed[0].Object != o {
+			t.Errorf("%v: refused by both, given up are %v", mode, shed)
+		}
+
+		s = start()
+		s.RemoveMember(1, epoch.Add(ms))
+		if shed := s.Shed(); len(shed) != 1 {
+			t.Errorf("%v: the connection is gone that was left, given up are %v", mode, shed)
+		}
+
+		s = start()
+		s.RemoveMember(0, epoch.Add(ms))
+		s.RemoveMember(1, epoch.Add(ms))
+		s.AddMember(2, "a", Primary, epoch.Add(ms))
+		s.Observe(2, Figures{RTT: 40 * ms, MinRTT: 40 * ms, Window: 1 << 20})
+		if _, ok := s.Pick(2, epoch.Add(ms)); !ok || len(s.Shed()) > 0 {
+			t.Errorf("%v: a new connection of the path gets nothing", mode)
+		}
+	}
+}
+
 // TestAcknowledgedTooSoon has the relay speak of what it cannot know.
 func TestAcknowledgedTooSoon(t *testing.T) {
 	b := New(Config{})

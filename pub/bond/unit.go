@@ -37,6 +37,7 @@ type unit struct {
 	begun   bool            // a path was given something, or its end
 	home    *path           // that it is to go over, if it can, in the mode BestFPS
 	broken  bool            // something that it depends on was given up
+	refused []*member       // by which the relay takes nothing of it
 
 	// Of the plan:
 	stuck  spans // what is on its way and will not be in time

@@ -167,8 +167,12 @@ func (c *connection) unsent(a Assignment, cs *chunkStream, err error) bool {
 	if c.open[a.Object] == cs {
 		delete(c.open, a.Object)
 	}
-	if stopped != nil && stopped.Remote {
-		b.sched.GiveUp(a.Object) // the relay has no room for it
+	switch {
+	case stopped == nil || !stopped.Remote:
+	case stopped.Code == bond.StopHere:
+		b.sched.Refused(c.id, a.Object, now)
+	default:
+		b.sched.GiveUp(a.Object)
 	}
 	b.settleLocked(now)
 	b.wakeLocked()

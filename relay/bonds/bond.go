@@ -119,8 +119,9 @@ func (b *Bond) close() {
 	b.log.Info("bond over", "dur", time.Since(b.began).Round(time.Millisecond))
 }
 
-// take puts in place what a member has sent. It returns bond.ErrOverflow where the
-// stream is to be stopped, and any other error where the session of m is to end.
+// take puts in place what a member has sent. It returns bond.ErrOverflow or
+// bond.ErrGivenUp where the stream is to be stopped, and any other error where the
+// session of m is to end.
 func (b *Bond) take(m *member, h *bond.Header, c bond.Chunk, now time.Time) error {
 	fresh, err := b.asm.Add(m.number, h, c, now)
 	b.m.took(fresh, int64(len(c.Bytes))-fresh)

@@ -85,8 +85,11 @@ func (r *Registry) serveChunks(s *transport.Session, st transport.ReceiveStream)
 		}
 		return violation("a chunk stream before BOND_JOIN")
 	}
-	if !m.b.awaitTrack(s.Context(), h.Alias) {
-		st.CancelRead(moqt.StreamCancelled)
+	if known, full := m.b.awaitTrack(s.Context(), h.Alias); full {
+		st.CancelRead(bond.StopHere)
+		return nil
+	} else if !known {
+		st.CancelRead(bond.StopAll)
 		return nil
 	}
 	for {
@@ -98,10 +101,15 @@ func (r *Registry) serveChunks(s *transport.Session, st transport.ReceiveStream)
 			return chunkError(s, st, err)
 		}
 		now := time.Now()
-		if err := m.b.take(m, h, c, now); err == bond.ErrOverflow {
-			st.CancelRead(moqt.StreamCancelled)
+		switch err := m.b.take(m, h, c, now); err {
+		case nil:
+		case bond.ErrOverflow:
+			st.CancelRead(bond.StopHere)
 			return nil
-		} else if err != nil {
+		case bond.ErrGivenUp:
+			st.CancelRead(bond.StopAll)
+			return nil
+		default:
 			return err
 		}
 		m.acknowledge(c.Sequence, now)
@@ -137,13 +145,14 @@ func (r *Registry) awaitMember(s *transport.Session) *member {
 }
 
 // awaitTrack waits until the track of an alias is known, and reports whether it
-// is: the message that tells it may come by another connection.
-func (b *Bond) awaitTrack(ctx context.Context, alias uint64) bool {
+// is: the message that tells it may come by another connection. full tells that it
+// has not waited, since too many do.
+func (b *Bond) awaitTrack(ctx context.Context, alias uint64) (known, full bool) {
 	b.mu.Lock()
-	known, full := b.tracks[alias] != nil, b.waiting >= maxUnknown
-	if known || full {
+	known = b.tracks[alias] != nil
+	if full = !known && b.waiting >= maxUnknown; known || full {
 		b.mu.Unlock()
-		return known
+		return known, full
 	}
 	b.waiting++
 	b.mu.Unlock()
@@ -155,7 +164,7 @@ func (b *Bond) awaitTrack(ctx context.Context, alias uint64) bool {
 		if known || ctx.Err() != nil {
 			b.waiting--
 			b.mu.Unlock()
-			return known
+			return known, false
 		}
 		b.mu.Unlock()
 		select {

@@ -100,8 +100,12 @@ type Stats struct {
 }
 
 var (
-	// ErrOverflow says that a chunk was not taken in since too much is held.
+	// ErrOverflow says that a chunk was not taken in since too much is held. It may
+	// come by another member.
 	ErrOverflow = errors.New("bond: too many unfinished objects")
+	// ErrGivenUp says that a chunk was not taken in since its object has just been
+	// given up, to make room.
+	ErrGivenUp = errors.New("bond: object given up")
 	// ErrNotYet says that a [Sink] does not want an object now, but will.
 	ErrNotYet = errors.New("bond: not yet")
 	// ErrAgain says that what was written of an object has to be written again, for a
@@ -133,7 +137,8 @@ func NewAssembler(l Limits, sink Sink) *Assembler {
 
 // Add takes a chunk that a member has sent, whose bytes it copies, and returns how
 // many of them are new. The error is a *[Fault], of this member or another, or
-// [ErrOverflow], which is nobody's fault: the chunk's stream should be stopped.
+// nobody's fault, and the chunk's stream should be stopped: with [StopHere] at
+// [ErrOverflow], and with [StopAll] at [ErrGivenUp].
 func (a *Assembler) Add(member uint64, h *Header, c Chunk, now time.Time) (fresh int64, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -141,7 +146,10 @@ func (a *Assembler) Add(member uint64, h *Header, c Chunk, now time.Time) (fresh
 		a.stats.Bytes += fresh
 		a.stats.Duplicate += int64(len(c.Bytes)) - fresh
 	}()
-	if a.closed || a.refuses(member, h, c, now) {
+	switch {
+	case a.closed:
+		return 0, ErrGivenUp
+	case a.refuses(member, h, c, now):
 		return 0, ErrOverflow
 	}
 	p, err := a.part(member, h, now)
@@ -164,7 +172,7 @@ func (a *Assembler) Add(member uint64, h *Header, c Chunk, now time.Time) (fresh
 	}
 	a.limits.Budget.note()
 	if err = a.takeFault(); err == nil && p.shed {
-		return 0, ErrOverflow
+		return 0, ErrGivenUp
 	}
 	return fresh, err
 }

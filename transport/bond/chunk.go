@@ -18,6 +18,15 @@ const (
 	maxProperties = 16 << 10
 )
 
+// Codes that a relay stops a chunk stream with, in STOP_SENDING.
+const (
+	// StopAll: nothing more of the object is wanted, by any connection.
+	StopAll = moqt.StreamCancelled
+	// StopHere: there is no room for what comes of it by this connection. It is the
+	// extension's own code, which all drafts leave alone.
+	StopHere moqt.StreamCode = 0x4D425045
+)
+
 const (
 	flagProperties = 1 << iota
 	flagLast

@@ -9,7 +9,9 @@ import (
 	"testing"
 	"testing/iotest"
 
+	"github.com/tributary-live/tributary/transport"
 	"github.com/tributary-live/tributary/transport/moqt"
+	"github.com/tributary-live/tributary/transport/wire"
 )
 
 var someHeader = Header{
@@ -175,4 +177,20 @@ func FuzzChunkStream(f *testing.F) {
 			t.Errorf("%+v %+v comes back as %+v %+v, %v", h, chunks, h2, chunks2, err)
 		}
 	})
+}
+
+// TestStopCodes has the codes that chunk streams are stopped with, which are the same
+// in all drafts.
+func TestStopCodes(t *testing.T) {
+	for _, v := range transport.Versions() {
+		p, ok := wire.ProfileFor(v)
+		if !ok {
+			t.Fatalf("%v has no profile", v)
+		}
+		for code, want := range map[moqt.StreamCode]uint64{StopAll: 0x1, StopHere: 0x4D425045} {
+			if n := p.StreamNumber(code); n != want || p.StreamCode(n) != code {
+				t.Errorf("%v: %v is 0x%x on the wire, and that is %v", v, code, n, p.StreamCode(n))
+			}
+		}
+	}
 }
