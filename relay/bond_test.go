@@ -106,9 +106,7 @@ func TestBondCopies(t *testing.T) {
 			if i >= 5 {
 				synctest.Wait() // these would be whole without the other
 			}
-			h := piece(1, i, b)
-			h.Copy = true
-			m[1].send(h, b, append(cut(10_001, 20_000), cut(0, 10_001)...)...).Close()
+			m[1].send(piece(1, i, b), b, append(cut(10_001, 20_000), cut(0, 10_001)...)...).Close()
 		}
 		synctest.Wait()
 		c.wants(t, locations(1, 10)...)

@@ -28,13 +28,12 @@ const (
 )
 
 const (
-	flagProperties = 1 << iota
-	flagLast
-	flagCopy
-	flagBegins
-	flagEnd
-	flagGone
-	flagsKnown = 1<<iota - 1
+	flagProperties = 0x01
+	flagLast       = 0x02
+	flagBegins     = 0x08
+	flagEnd        = 0x10
+	flagGone       = 0x20
+	flagsKnown     = flagProperties | flagLast | flagBegins | flagEnd | flagGone
 )
 
 // Header begins a chunk stream: it tells the object that its chunks are of.
@@ -46,7 +45,6 @@ type Header struct {
 	Last       bool   // of its group
 	End        bool   // there is no such object: see [Sink]
 	Gone       bool   // the object is given up: nobody is to wait for it
-	Copy       bool   // all of the stream is a copy of what went another way
 	Priority   moqt.Priority
 	Size       int64  // of the payload, bytes
 	Properties []byte // as in an object, without their length
@@ -67,9 +65,6 @@ func AppendHeader(b []byte, h *Header) []byte {
 	}
 	if h.Last {
 		flags |= flagLast
-	}
-	if h.Copy {
-		flags |= flagCopy
 	}
 	if h.Begins {
 		flags |= flagBegins
@@ -125,7 +120,7 @@ func NewChunkReader(r io.Reader) (*ChunkReader, error) {
 	}
 	flags := b[0]
 	h.Priority = moqt.Priority(b[1])
-	h.Last, h.Copy, h.Begins = flags&flagLast != 0, flags&flagCopy != 0, flags&flagBegins != 0
+	h.Last, h.Begins = flags&flagLast != 0, flags&flagBegins != 0
 	h.End, h.Gone = flags&flagEnd != 0, flags&flagGone != 0
 	size, err := readVarint(c.r)
 	switch {

@@ -15,12 +15,12 @@ import (
 )
 
 var someHeader = Header{
-	Object: Object{Alias: 7, Group: 300, Object: 2}, Subgroup: 1, Previous: 2, Last: true, Copy: true, Begins: true,
+	Object: Object{Alias: 7, Group: 300, Object: 2}, Subgroup: 1, Previous: 2, Last: true, Begins: true,
 	Priority: moqt.Priority(128), Size: 5, Properties: []byte{0x02, 0x05},
 }
 
 // someStream is that header with two chunks, worked out by hand.
-const someStream = "07 812c 01 02 02 0f 80 05 02 0205" + "00 03 02 6465" + "812c 00 03 616263"
+const someStream = "07 812c 01 02 02 0b 80 05 02 0205" + "00 03 02 6465" + "812c 00 03 616263"
 
 func readAll(b []byte) (*Header, []Chunk, error) {
 	r, err := NewChunkReader(iotest.OneByteReader(bytes.NewReader(b)))
@@ -60,6 +60,7 @@ func TestChunkStreamVector(t *testing.T) {
 func TestBadChunkStreams(t *testing.T) {
 	for name, c := range map[string]struct{ stream, want string }{
 		"unknown flag":            {"07 00 00 00 00 40 80 05", "flags 0x40"},
+		"a flag that is free":     {"07 00 00 00 00 05 80 05", "flags 0x5"},
 		"an end with a size":      {"07 00 00 02 01 10 80 05", "has bytes or properties"},
 		"an end with properties":  {"07 00 00 02 01 11 80 00 01 05", "has bytes or properties"},
 		"given up with a size":    {"07 00 00 02 01 20 80 05", "has bytes or properties"},
