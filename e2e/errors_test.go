@@ -51,7 +51,7 @@ func TestMistakesAreToldInOneSentence(t *testing.T) {
 	}{
 		{"garbage", append(pub(trust...), url), garbage, []string{"no MP4"}},
 		{"text", append(pub(trust...), url), []byte("Hello, this is no video at all."), []string{"no MP4"}},
-		{"nothing", append(pub(trust...), url), []byte{}, []string{"ended before moov"}},
+		{"nothing", append(pub(trust...), url), []byte{}, []string{"nothing came: see why the program before the pipe has ended"}},
 		{"truncated in the header", append(pub(trust...), url), clip[:400], []string{"moov", "missing"}},
 		{"truncated in a frame", append(pub(trust...), url), clip[:100_000], []string{"missing"}},
 		{"no input", append(pub(trust...), url), nil, []string{"no media"}},
@@ -73,7 +73,7 @@ func TestMistakesAreToldInOneSentence(t *testing.T) {
 		{"bad port", append(sub(trust...), "moqt://127.0.0.1:99999"), nil, []string{"99999"}},
 		{"no URL", sub(trust...), nil, []string{"URL is missing"}},
 		{"no such broadcast", append(sub("--wait", "0s"), append(trust, url)...), nil, []string{"not/there", "DOES_NOT_EXIST"}},
-		{"no such broadcast after a wait", append(sub("--wait", "700ms"), append(trust, url)...), nil, []string{"not/there"}},
+		{"no such broadcast after a wait", append(sub("--wait", "700ms"), append(trust, url)...), nil, []string{"not/there", `--list ""`}},
 		{"neither name nor list", append(append([]string{"moq-sub"}, trust...), url), nil, []string{"--name", "--list"}},
 
 		{"wrong mode", append(pub(append(trust, "--test", "--path", "lo", "--mode", "fastest")...), url), nil, []string{"--mode", "fastest", "hybrid", "aggregate"}},

@@ -76,11 +76,11 @@ func (r *Receiver) Receive(ctx context.Context, take func(*Broadcast, Object) er
 			cfg.Back = backAgain
 			r.cfg.Logger.Info("relay reached", "remote", sess.Info().RemoteAddr)
 		}
-		next, err := r.session(ctx, sess, cfg, s, func() bool { return retry.Fresh() || time.Since(began) > redialMost })
+		next, gone, err := r.session(ctx, sess, cfg, s, func() bool { return retry.Fresh() || time.Since(began) > redialMost })
 		switch {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
-		case s.failed != nil || !lost(sess, err):
+		case s.failed != nil || !gone:
 			return err
 		}
 		if s.moved() {
@@ -133,8 +133,9 @@ func (r *Receiver) redial(ctx context.Context, retry *backoff.Backoff, since tim
 
 // session receives over one session until it ends or the broadcast does, or until
 // there is another because the peer has sent GOAWAY, which is returned. The session
-// is not left for another before it has settled: relays may send it in circles.
-func (r *Receiver) session(ctx context.Context, sess *transport.Session, c Config, s *seam, settled func() bool) (next *transport.Session, err error) {
+// is not left for another before it has settled: relays may send it in circles. gone
+// is whether it was the relay that ended it.
+func (r *Receiver) session(ctx context.Context, sess *transport.Session, c Config, s *seam, settled func() bool) (next *transport.Session, gone bool, err error) {
 	defer sess.Close()
 	ctx, cancel := context.WithCancelCause(ctx)
 	var wg sync.WaitGroup
@@ -167,7 +168,7 @@ func (r *Receiver) session(ctx context.Context, sess *transport.Session, c Confi
 		next.Close()
 		next = nil
 	}
-	return next, err
+	return next, lost(sess, err), err
 }
 
 // move opens a session where the relay of the old one has said to go, or where

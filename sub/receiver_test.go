@@ -362,6 +362,39 @@ func TestReceiverGivesUp(t *testing.T) {
 	}
 }
 
+// What a relay that is there refuses is no relay that was lost: it is not dialled
+// again.
+func TestReceiverIsRefused(t *testing.T) {
+	for _, tt := range []struct {
+		name, want string
+		config     Config
+	}{
+		{"no publisher", "no publisher came in time", Config{Namespace: moqt.NS("nobody"), Wait: 5 * time.Second}},
+		{"no camera", "no camera is there", Config{Namespace: moqt.NS("nobody"), Spares: []moqt.Namespace{moqt.NS("no", "one")}, Wait: 5 * time.Second}},
+		{"no track", `no CMAF track "smell"`, Config{Namespace: testNS, Tracks: []string{"smell"}, Wait: 5 * time.Second}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := newPlace(t)
+				defer p.publish(testNS, p.dial)()
+				time.Sleep(time.Second)
+				dials := 0
+				c := ReceiverConfig{Config: tt.config, Dial: func(ctx context.Context) (*transport.Session, error) {
+					dials++
+					return p.dial(ctx)
+				}}
+				err := NewReceiver(c).Receive(p.ctx, func(*Broadcast, Object) error { return nil })
+				if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "lost") {
+					t.Errorf("Receive() = %v, want %q and nothing of a relay that was lost", err, tt.want)
+				}
+				if dials != 1 {
+					t.Errorf("dialled %d times, want once", dials)
+				}
+			})
+		})
+	}
+}
+
 // A first session must come about, an error of who takes the objects ends all, and
 // so does the broadcast's end.
 func TestReceiverEnds(t *testing.T) {

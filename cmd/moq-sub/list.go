@@ -56,6 +56,13 @@ func list(ctx context.Context, c *cli.Context, relays *relays, prefix moqt.Names
 		}
 		lines = append(lines, line+"\n")
 	}
+	if len(lines) == 0 { // not on stdout, which scripts read
+		where := ""
+		if prefix.Len() > 0 {
+			where = fmt.Sprintf(" under %q", prefix.Slashed())
+		}
+		fmt.Fprintf(c.App.ErrWriter, "moq-sub: nothing is live%s\n", where)
+	}
 	slices.Sort(lines)
 	for _, l := range lines {
 		if _, err := io.WriteString(out, l); err != nil {

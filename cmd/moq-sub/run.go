@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/signal"
@@ -19,6 +20,7 @@ import (
 	"github.com/tributary-live/tributary/internal/dialer"
 	"github.com/tributary-live/tributary/rtmp"
 	"github.com/tributary-live/tributary/sub"
+	"github.com/tributary-live/tributary/transport"
 	"github.com/tributary-live/tributary/transport/moqt"
 )
 
@@ -124,6 +126,9 @@ func from(c *cli.Context, relays *relays, do func(ctx context.Context, out io.Wr
 		defer cancel()
 	}
 	err = do(ctx, os.Stdout)
+	if refused, ok := errors.AsType[*transport.RequestError](err); ok && (refused.Code == moqt.RequestDoesNotExist || refused.Code == moqt.RequestTimeout) {
+		err = fmt.Errorf("%w; moq-sub --list \"\" %s tells what is live", err, relays.list[0].Server)
+	}
 	if errors.Is(context.Cause(ctx), errEnough) || errors.Is(err, syscall.EPIPE) {
 		return nil // the time is over, or who reads has seen enough
 	}
