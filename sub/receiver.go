@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"sync"
 	"time"
 
@@ -101,9 +102,12 @@ func (r *Receiver) Receive(ctx context.Context, take func(*Broadcast, Object) er
 	}
 }
 
-// lost reports whether what ended a reception is that its relay went away.
+// lost reports whether what ended a reception is that its relay went away: not that
+// it refused, or that we did not like what it has. A stream may tell of that before
+// the session does.
 func lost(sess *transport.Session, err error) bool {
-	return err != nil && (sess.Context().Err() != nil || errors.Is(err, transport.ErrGoaway) ||
+	_, ended := errors.AsType[*transport.SessionError](err)
+	return err != nil && (ended || errors.Is(err, net.ErrClosed) || sess.Context().Err() != nil || errors.Is(err, transport.ErrGoaway) ||
 		errors.Is(err, &transport.TrackDone{Code: moqt.DoneGoingAway}))
 }
 

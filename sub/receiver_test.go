@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"net"
 	"os"
 	"strings"
 	"sync"
@@ -393,6 +395,38 @@ func TestReceiverIsRefused(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Of streams that fail while their session seems to live, those have lost the relay
+// that say so.
+func TestLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, err := newPlace(t).dial(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, tt := range []struct {
+			err  error
+			want bool
+		}{
+			{nil, false},
+			{fmt.Errorf("track %q: %w", "audio", &transport.SessionError{Code: moqt.SessionInternalError, Remote: true}), true},
+			{fmt.Errorf("track %q: connection lost: %w", "audio", net.ErrClosed), true},
+			{transport.ErrGoaway, true},
+			{&transport.TrackDone{Code: moqt.DoneGoingAway}, true},
+			{&transport.TrackDone{Code: moqt.DoneTrackEnded}, false},
+			{&transport.RequestError{Code: moqt.RequestDoesNotExist}, false},
+			{errors.New("no such track"), false},
+		} {
+			if got := lost(client, tt.err); got != tt.want {
+				t.Errorf("lost(%v) = %v, want %v", tt.err, got, tt.want)
+			}
+		}
+		client.Close()
+		if !lost(client, errors.New("no such track")) {
+			t.Error("a session that has ended is not lost")
+		}
+	})
 }
 
 // A first session must come about, an error of who takes the objects ends all, and
