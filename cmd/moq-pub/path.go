@@ -95,9 +95,6 @@ func parsePath(value string) ([]pathSpec, error) {
 	if len(specs) == 0 {
 		return nil, fmt.Errorf("it names no interface; put one, or NAME=IFACE, before the options")
 	}
-	if options["relay"] && (options["cap"] || options["cost"] && !option.never) {
-		return nil, fmt.Errorf("a path with a relay of its own carries everything at any time: leave out cost= and cap=")
-	}
 	for i := range specs {
 		s := &specs[i]
 		if s.iface == "auto" && (len(options) > 0 || s.name != "auto") {

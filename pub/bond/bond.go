@@ -67,8 +67,9 @@ type Path struct {
 	ListenPacket func(ctx context.Context) (net.PacketConn, error)
 	// URL is that of the relay if it is another than the bond's, of the same cluster.
 	// There the path has a publication of its own, of everything: what is made of
-	// several is up to the relays between it and the viewers. Cost and Cap count for
-	// nothing.
+	// several is up to the relays between it and the viewers. One that costs something
+	// publishes there while the cheaper paths fail or are short, and some seconds
+	// longer; and Cap is of all that the path sends.
 	URL string
 }
 

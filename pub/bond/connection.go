@@ -44,6 +44,9 @@ func (b *Bond) dial(ctx context.Context, r *route, c *connection) (*transport.Se
 		listen = d.ListenPacket
 	}
 	d.ListenPacket = patient(listen, &c.patient)
+	if r.URL != "" && r.Cap > 0 {
+		d.ListenPacket = capped(d.ListenPacket, r.Cap)
+	}
 	var cfg transport.Config
 	if d.Config != nil {
 		cfg = *d.Config
@@ -300,6 +303,9 @@ func (c *connection) alone(ctx context.Context) error {
 		}
 	}
 	if merges(sess) {
+		if r.URL != "" && r.Cost > Primary {
+			return b.standIn(ctx, c)
+		}
 		defer b.publishes(c)()
 		return b.cfg.Serve(ctx, sess, false)
 	}

@@ -30,7 +30,7 @@ func (b *Bond) keep(ctx context.Context, r *route, slot int) {
 		case errors.As(err, &permanent):
 			b.fail(permanent)
 			return
-		case errors.Is(err, errUnwanted):
+		case errors.Is(err, errUnwanted), errors.Is(err, errSpared):
 			continue
 		case errors.Is(err, transport.ErrGoaway) && time.Since(began) > redialMost: // otherwise it would be asked without end
 			retry.Reset()
