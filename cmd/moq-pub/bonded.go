@@ -23,6 +23,9 @@ func runBonded(c *cli.Context, cfg pub.PublisherConfig, d *transport.Dialer, rea
 	if err != nil {
 		return app.Usagef("%w", err)
 	}
+	if err := p.lead(c.Args().First()); err != nil {
+		return app.Usagef("--path: %w", err)
+	}
 	mode, err := bond.ParseMode(c.String("mode"))
 	if err != nil {
 		return app.Usagef("--%w", err)
@@ -51,7 +54,7 @@ func runBonded(c *cli.Context, cfg pub.PublisherConfig, d *transport.Dialer, rea
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer cancel()
-	wg.Go(func() { p.follow(ctx, publisher.Bond(), cfg.Logger) })
+	wg.Go(func() { p.follow(ctx, publisher.Bond(), cfg.Logger, r.waits) })
 	wg.Go(func() {
 		select {
 		case <-publisher.Bond().Reached():

@@ -15,11 +15,12 @@ import (
 )
 
 // follow gives b the paths whose interfaces can be used, as they come and go,
-// until ctx ends.
-func (p paths) follow(ctx context.Context, b *bond.Bond, log *slog.Logger) {
+// until ctx ends. waits is told why each of the others cannot be used.
+func (p paths) follow(ctx context.Context, b *bond.Bond, log *slog.Logger, waits func(map[string]string)) {
 	f := follower{paths: p, log: log, waiting: make(map[string]string)}
 	netif.Watch(ctx, func(list []netif.Interface) {
 		gone, there := f.look(list)
+		waits(f.waiting)
 		for _, u := range gone {
 			b.RemovePath(u.name)
 		}
@@ -37,7 +38,7 @@ type follower struct {
 	paths
 	log     *slog.Logger
 	have    []use
-	waiting map[string]string // path: why it cannot be used, as was told
+	waiting map[string]string // path: why it cannot be used, as was told; never changed
 	none    bool              // it was told that there is no path at all
 }
 

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net/netip"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -56,6 +58,24 @@ func parsePaths(values []string) (paths, error) {
 		return paths{}, errors.New("--path: cost=never leaves no path; add --path auto, or another interface")
 	}
 	return p, nil
+}
+
+// lead says why none of the paths can lead to the relay at server, if that is seen
+// at once: it is on this machine, which other interfaces than the loopback do not
+// lead to.
+func (p paths) lead(server string) error {
+	u, err := url.Parse(server)
+	if err != nil {
+		return nil // dialling says it better
+	}
+	addr, err := netip.ParseAddr(u.Hostname())
+	if u.Hostname() != "localhost" && (err != nil || !addr.IsLoopback()) {
+		return nil
+	}
+	if slices.ContainsFunc(p.specs, func(s pathSpec) bool { return s.relay != "" || strings.HasPrefix(s.iface, "lo") }) {
+		return nil
+	}
+	return fmt.Errorf("%s is this machine, where only its interface lo leads: to try paths here, give --path one=lo --path two=lo", server)
 }
 
 func parsePath(value string) ([]pathSpec, error) {

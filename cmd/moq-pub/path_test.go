@@ -10,6 +10,32 @@ import (
 	"github.com/tributary-live/tributary/pub/bond"
 )
 
+// TestPathsToThisMachine has relays that no network leads to.
+func TestPathsToThisMachine(t *testing.T) {
+	for _, tt := range []struct {
+		paths []string
+		relay string
+		leads bool
+	}{
+		{[]string{"auto"}, "moqt://localhost:4443", false},
+		{[]string{"auto", "usb0"}, "https://127.0.0.1:4443/", false},
+		{[]string{"eth0"}, "moqt://[::1]:4443", false},
+		{[]string{"one=lo", "eth0"}, "moqt://localhost:4443", true},
+		{[]string{"eth0", "usb0,relay=moqt://r2.example"}, "moqt://localhost:4443", true},
+		{[]string{"auto"}, "moqt://relay.example:4443", true},
+		{[]string{"auto"}, "moqt://192.0.2.1:4443", true},
+		{[]string{"auto"}, "moqt://[", true}, // whatever it is
+	} {
+		p, err := parsePaths(tt.paths)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := p.lead(tt.relay); (err == nil) != tt.leads {
+			t.Errorf("paths %v to %s: %v, want that they can lead there: %v", tt.paths, tt.relay, err, tt.leads)
+		}
+	}
+}
+
 func TestParsePaths(t *testing.T) {
 	same := func(name string) pathSpec { return pathSpec{name: name, iface: name} }
 	for _, c := range []struct {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"slices"
@@ -29,6 +30,8 @@ type report struct {
 
 	mu   sync.Mutex // guards what follows
 	text string     // of the table that stands there
+	// waiting is why paths cannot be used that are named.
+	waiting map[string]string
 }
 
 // newReport returns a report to f, of lines of JSON in any case if json is set.
@@ -58,8 +61,16 @@ func (r *report) show(s bond.Status) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.erase()
-	r.text = tableOf(s, r.width())
+	r.text = tableOf(s, r.waiting, r.width())
 	io.WriteString(r.w, r.text)
+}
+
+// waits takes in why named paths cannot be used, of each that cannot. It keeps the
+// map.
+func (r *report) waits(waiting map[string]string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.waiting = waiting
 }
 
 // erase takes the table off the terminal. It needs r.mu.
@@ -87,7 +98,7 @@ func (a above) Write(p []byte) (int, error) {
 
 // tableOf returns what a person wants to see, in lines of less than width columns:
 // what a terminal breaks could not be erased by counting lines.
-func tableOf(s bond.Status, width int) string {
+func tableOf(s bond.Status, waiting map[string]string, width int) string {
 	var b strings.Builder
 	line := func(format string, args ...any) {
 		b.WriteString(cut(fmt.Sprintf(format, args...), width) + "\n")
@@ -99,6 +110,9 @@ func tableOf(s bond.Status, width int) string {
 		for _, part := range fold(strings.Map(visible, p.Err), width-len(errIndent), errLines) {
 			line("%s%s", errIndent, part)
 		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(waiting)) {
+		line("%-12.12s %-9s waits: %s", name, "", waiting[name])
 	}
 	switch {
 	case len(s.Paths) > 0 && !slices.ContainsFunc(s.Paths, func(p bond.PathStatus) bool { return p.State != "alone" }):

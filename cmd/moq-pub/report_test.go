@@ -32,16 +32,20 @@ usb0         backup    down       0    0 kbit/s     0s   0.0%    0%    0%   0.0
 hybrid: 4 Mbit/s published, 12.5 Mbit/s possible, encoder at most 9 Mbit/s
 10.0 % sent twice, 0.0 % shed
 `
-	if got := "\n" + tableOf(someStatus, 80); got != want {
+	if got := "\n" + tableOf(someStatus, nil, 80); got != want {
 		t.Errorf("the table is%s\nwant%s", got, want)
 	}
 	unknown := someStatus
 	unknown.Capacity, unknown.Encoder = 0, 0
-	if got := tableOf(unknown, 80); !strings.Contains(got, "\nhybrid: 4 Mbit/s published; what fits shows when somebody watches\n") {
+	if got := tableOf(unknown, nil, 80); !strings.Contains(got, "\nhybrid: 4 Mbit/s published; what fits shows when somebody watches\n") {
 		t.Errorf("before anybody watches the table is %s", got)
 	}
+	waiting := map[string]string{"wlan1": "wlan1: no address yet", "phone": "usb0 is not there"}
+	if got := tableOf(someStatus, waiting, 80); !strings.Contains(got, "\nphone                  waits: usb0 is not there\nwlan1                  waits: wlan1: no address yet\nhybrid: ") {
+		t.Errorf("with paths that wait the table is %s", got)
+	}
 	alone := bond.Status{Paths: []bond.PathStatus{{Name: "wlan0", State: "alone"}, {Name: "usb0", State: "alone"}}}
-	if got := tableOf(alone, 80); strings.Contains(got, "published") || !strings.Contains(got, "\nno bond at this relay") {
+	if got := tableOf(alone, nil, 80); strings.Contains(got, "published") || !strings.Contains(got, "\nno bond at this relay") {
 		t.Errorf("at a relay that knows no bonds the table is %s", got)
 	}
 	var out strings.Builder
@@ -61,7 +65,7 @@ hybrid: 4 Mbit/s published, 12.5 Mbit/s possible, encoder at most 9 Mbit/s
 // TestTableKeepsItsPlace has a relay say something that would move the cursor.
 func TestTableKeepsItsPlace(t *testing.T) {
 	s := bond.Status{Paths: []bond.PathStatus{{Name: "wlan0", Err: "no\x1b[2J\r\nway\u009b\u202e"}}}
-	if got := tableOf(s, 80); strings.Count(got, "\n") != 5 || !strings.Contains(got, "\n  no?[2J??way??\n") {
+	if got := tableOf(s, nil, 80); strings.Count(got, "\n") != 5 || !strings.Contains(got, "\n  no?[2J??way??\n") {
 		t.Errorf("the table is %q", got)
 	}
 }
@@ -72,18 +76,19 @@ func TestTableFits(t *testing.T) {
 	s := someStatus
 	s.Paths = append(s.Paths, bond.PathStatus{Name: strings.Repeat("n", 64), Cost: "secondary", State: "suspect", Rate: 1 << 60, RTT: time.Hour,
 		Err: strings.Repeat("wörd ", 200) + strings.Repeat("x", 500)})
+	waiting := map[string]string{"phone": "usb0 is not there", "wlan1": strings.Repeat("no ", 200)}
 	for width := 1; width < 200; width++ {
-		table := tableOf(s, width)
+		table := tableOf(s, waiting, width)
 		for line := range strings.Lines(table) {
 			if n := len([]rune(line)) - 1; n >= width {
 				t.Fatalf("in %d columns a line has %d: %q", width, n, line)
 			}
 		}
-		if n := strings.Count(table, "\n"); n > 12 {
+		if n := strings.Count(table, "\n"); n > 14 {
 			t.Fatalf("in %d columns the table has %d lines", width, n)
 		}
 	}
-	if table := tableOf(s, 60); strings.Count(table, "wörd") < 20 {
+	if table := tableOf(s, waiting, 60); strings.Count(table, "wörd") < 20 {
 		t.Errorf("too little is said of why: %s", table)
 	}
 }

@@ -80,6 +80,8 @@ Tributary runs on this machine. Open one of these in Chrome or Edge:
   %s   relay 1, where the test broadcast %q comes in
   %s   relay 2, which gets it from relay 1
 
+Who reaches this machine reaches them too: docs/security.md says what that means.
+
 To publish a file of yours:  dev/pub FILE
 What to try next:            docs/guides/first-broadcast.md
 Over several networks:       docs/multipath.md
