@@ -56,9 +56,9 @@ svg.paths polyline { vector-effect: non-scaling-stroke; }
   :host([data-state=live]:not(:hover):not(:focus-within)) .bar > :not(.live, .silent), :host([data-state=live]:not(:hover):not(:focus-within)) .shade { opacity: 0; }
 }
 @media (max-width: 520px) { .volume { display: none; } }
+@container (max-width: 600px) or (max-height: 380px) { .stats { padding: 6px 10px; font-size: 11px; gap: 1px 10px; } }
 /* Where both do not fit beside each other, the chart stands above what it shows. */
 @container (max-width: 600px) or (max-height: 260px) {
-  .stats { padding: 6px 10px; font-size: 11px; gap: 1px 10px; }
   .stats:has(~ svg.paths:not([hidden])) { bottom: 0; right: 0; top: 56px; max-height: none; }
   svg.paths { top: 0; left: 0; width: 100%; height: 52px; padding: 6px 10px; }
 }
