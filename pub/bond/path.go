@@ -131,6 +131,19 @@ func (m *member) overdue(now time.Time) time.Duration {
 	return max(0, min(now.Sub(m.flights[0].due), m.silence(now)))
 }
 
+// detour returns by how much the way has become longer since its least round trip: by
+// what acknowledgements are late beyond what they vary, and beyond what a queue holds
+// that will be shorter again. Where none comes, it is not known for long.
+func (m *member) detour(now time.Time) time.Duration {
+	if now.Sub(m.heard) >= detourTime {
+		return 0
+	}
+	return max(0, m.margin.bias-settled*m.margin.spread-queueAhead)
+}
+
+// detourTime is how long a detour is believed in.
+const detourTime = time.Second
+
 // limitBurst is how far a path may be ahead of its limit.
 const limitBurst = 100 * time.Millisecond
 
@@ -186,7 +199,7 @@ func (p *path) outlook(now time.Time) (first time.Duration, rate float64) {
 		r := m.bytesPerSecond(now)
 		rate += r
 		waiting += r * (m.backlog(now) + m.overdue(now)).Seconds()
-		owd = min(owd, m.figures.MinRTT/2)
+		owd = min(owd, m.figures.MinRTT/2+m.detour(now))
 	}
 	if rate == 0 {
 		return owd, 0
