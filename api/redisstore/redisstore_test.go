@@ -51,7 +51,7 @@ func TestRedis(t *testing.T) {
 
 // On a cluster every script and its keys are on one slot.
 func TestRedisCluster(t *testing.T) {
-	s := startServer(t, "--cluster-enabled", "yes")
+	s := startServer(t, "--cluster-enabled", "yes", "--bind", ownAddress())
 	admin := s.admin()
 	if err := admin.ClusterAddSlotsRange(t.Context(), 0, 16383).Err(); err != nil {
 		t.Fatal(err)

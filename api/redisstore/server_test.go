@@ -4,10 +4,12 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -44,6 +46,16 @@ func startServer(t *testing.T, args ...string) *server {
 	s.start()
 	t.Cleanup(s.kill)
 	return s
+}
+
+// ownAddress returns an address of this process alone, where the system has more than
+// one: a node of a cluster listens to others of it on a port that cannot be chosen.
+func ownAddress() string {
+	if runtime.GOOS != "linux" {
+		return "127.0.0.1"
+	}
+	pid := os.Getpid() // 22 bits at most
+	return fmt.Sprintf("127.%d.%d.%d", 64+pid>>16, pid>>8&255, pid&255)
 }
 
 // start starts the server and waits until it says that it is ready.
