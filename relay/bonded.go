@@ -29,13 +29,13 @@ type bonded struct {
 }
 
 func newBonded(t *track) *bonded {
-	return &bonded{t: t, since: time.Now(), sources: make(map[*source]struct{})}
+	return &bonded{t: t, sources: make(map[*source]struct{})}
 }
 
 func (b *bonded) add(s *source) {
 	b.mu.Lock()
 	if len(b.sources) == 0 && b.t.hasActive(s) { // another has the name since
-		b.trusted, b.since = false, time.Now()
+		b.trusted, b.since = false, time.Time{}
 	}
 	b.sources[s] = struct{}{}
 	trusted := b.trusted || s.trusted.Load()
@@ -141,7 +141,10 @@ func (b *bonded) admit(at moqt.Location) bool {
 			return true
 		}
 	}
-	if time.Since(b.since) > probationTime {
+	if b.since.IsZero() {
+		b.since = now
+	}
+	if now.Sub(b.since) > probationTime {
 		b.refuseLocked(fmt.Errorf("%w: another publisher has this name", cache.ErrContradiction))
 	}
 	return false

@@ -29,7 +29,7 @@ const (
 	// must be. A catalog is repeated every 2 s.
 	activeWithin = 2500 * time.Millisecond
 	// probationTime is how long a newcomer to a live track has to show that its
-	// copy is the same.
+	// copy is the same, from when it begins to bring something.
 	probationTime = 3 * time.Second
 	// cutThrough is the size from which an object is passed on while it arrives.
 	cutThrough = 16 << 10
@@ -53,8 +53,8 @@ type source struct {
 	last      atomic.Int64                      // UnixNano of the last object
 	deafUntil atomic.Int64                      // UnixNano until which it is not asked for the past
 	bonded    atomic.Pointer[bonds.Publication] // nil if its session is no member of a bond
-	since     time.Time
-	toFill    chan *head // cap 1: heads that are to be fetched
+	judged    atomic.Int64                      // UnixNano since which it is on probation: it brought something; 0 if it has not
+	toFill    chan *head                        // cap 1: heads that are to be fetched
 	meter     bonds.Meter
 
 	mu     sync.Mutex // guards what follows
@@ -123,7 +123,6 @@ func (s *source) subscribe() {
 // run reads an Established subscription.
 func (s *source) run(rd *transport.TrackReader) {
 	defer s.dropHeads()
-	s.since = time.Now()
 	s.probation = s.t.hasActive(s)
 	s.feed = s.t.log.Source(s.p.sess.ParseProperties) // before anybody fetches from a source that is trusted
 	s.trusted.Store(!s.probation)
@@ -375,6 +374,8 @@ func (s *source) admit(ctx context.Context, at moqt.Location) bool {
 	}
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
+	s.judged.CompareAndSwap(0, time.Now().UnixNano())
+	late := time.Unix(0, s.judged.Load()).Add(probationTime)
 	for {
 		if s.trusted.Load() || s.t.has(at, at) {
 			return true
@@ -387,7 +388,7 @@ func (s *source) admit(ctx context.Context, at moqt.Location) bool {
 			s.trust()
 			return true
 		}
-		if time.Since(s.since) > probationTime {
+		if time.Now().After(late) {
 			s.fault(fmt.Errorf("%w: another publisher has this name", cache.ErrContradiction))
 			return false
 		}

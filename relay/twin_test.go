@@ -121,6 +121,33 @@ func TestTwinKilledMidGroup(t *testing.T) {
 	})
 }
 
+// A twin that was silent for long, and then is a little ahead of the other, has its
+// time to show that it is one.
+func TestTwinBeginsLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRelay(t, relay.Config{})
+		first, second := publish(t, connect(t, r, nil), track), publish(t, connect(t, r, nil), track)
+		synctest.Wait()
+		c := collect(subscribe(t, r, nil))
+		synctest.Wait()
+		for id := range uint64(100) {
+			first.write(1, id)
+			time.Sleep(50 * time.Millisecond)
+		}
+		second.write(2, 0)
+		time.Sleep(10 * time.Millisecond)
+		first.write(2, 0)
+		time.Sleep(50 * time.Millisecond)
+		first.sess.Close()
+		second.write(2, 1)
+		synctest.Wait()
+		if got := c.locations(); len(got) != 102 || !slices.Contains(got, at2(2, 1)) {
+			t.Errorf("got %d objects, want 102 with 2/1, which the second publisher alone has", len(got))
+		}
+		second.end()
+	})
+}
+
 // TestStrictMalformed ends a track to the letter of the draft where two
 // publishers contradict each other, if the relay is told to.
 func TestStrictMalformed(t *testing.T) {
