@@ -16,24 +16,39 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/urfave/cli/v2"
 )
 
 // Main runs a with the program's arguments and exits with the code of [Run].
-// The first SIGINT or SIGTERM ends the context that the Action sees; the second
-// ends the program at once, with code 130.
+// The first SIGINT or SIGTERM ends the context that the Action sees; another, half a
+// second later or more, ends the program at once, with code 130.
 func Main(a *cli.App) {
 	ctx, cancel := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
 	go func() { // ends with the program
-		<-signals
-		cancel()
-		<-signals
+		insist(signals, cancel)
 		os.Exit(130)
 	}()
 	os.Exit(Run(ctx, a, os.Args, os.Stderr))
+}
+
+// sameWish is how close signals are that say one thing: timeout, of coreutils, sends
+// one to the process and one to the group that it is in.
+const sameWish = 500 * time.Millisecond
+
+// insist calls end at the first of the signals, and returns when somebody insists.
+func insist(signals <-chan os.Signal, end func()) {
+	<-signals
+	first := time.Now()
+	end()
+	for range signals {
+		if time.Since(first) >= sameWish {
+			return
+		}
+	}
 }
 
 // Run runs a with args, of which the first is the program's name, and returns

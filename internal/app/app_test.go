@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -252,6 +253,30 @@ func TestCancelled(t *testing.T) {
 	}
 }
 
+// Signals at one moment are one wish.
+func TestInsist(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		signals := make(chan os.Signal, 2)
+		begun, ended := false, false
+		go func() {
+			insist(signals, func() { begun = true })
+			ended = true
+		}()
+		synctest.Wait()
+		for _, tt := range []struct {
+			after        time.Duration
+			begun, ended bool
+		}{{0, true, false}, {0, true, false}, {sameWish - 1, true, false}, {1, true, true}} {
+			time.Sleep(tt.after)
+			signals <- syscall.SIGTERM
+			synctest.Wait()
+			if begun != tt.begun || ended != tt.ended {
+				t.Errorf("%v later: begun %v, ended %v, want %v and %v", tt.after, begun, ended, tt.begun, tt.ended)
+			}
+		}
+	})
+}
+
 // TestSignals runs this test binary again as a program whose Action says
 // "ready", waits for its context, says "stopping" and, told so, never returns.
 func TestSignals(t *testing.T) {
@@ -286,8 +311,18 @@ func TestSignals(t *testing.T) {
 			if _, err := fmt.Fscanln(out, &word); err != nil || word != want {
 				t.Errorf("%s: child said %q (%v), want %q", tt.mode, word, err, want)
 			}
-			if want == "ready" || tt.mode == "hang" {
+			switch {
+			case want == "ready": // twice, as timeout does
 				cmd.Process.Signal(tt.sig)
+				cmd.Process.Signal(tt.sig)
+			case tt.mode == "hang":
+				go func() {
+					for range time.Tick(50 * time.Millisecond) {
+						if cmd.Process.Signal(tt.sig) != nil {
+							return
+						}
+					}
+				}()
 			}
 		}
 		cmd.Wait()
