@@ -1,6 +1,9 @@
 package bond
 
 import (
+	"log/slog"
+	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -54,6 +57,45 @@ func TestBondSurvivesACut(t *testing.T) {
 			}
 		})
 	}
+}
+
+// logLines counts what a log says.
+type logLines struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *logLines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *logLines) count(s string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Count(l.text.String(), s)
+}
+
+// TestPathThatStaysAwayIsToldSeldom has a path end, and dials that fail for minutes
+// after that: the log does not fill with them, nor forget the path.
+func TestPathThatStaysAwayIsToldSeldom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := netsim.New(t, netsim.Seed(8))
+		links := tenTen(net)
+		var lines logLines
+		log := slog.New(slog.NewTextHandler(&lines, &slog.HandlerOptions{Level: slog.LevelWarn}))
+		b := startBond(newTestRelay(t, net), Config{Logger: log}, links...)
+		b.joined(2)
+		links[0].Cut()
+		time.Sleep(5*time.Minute + 30*time.Second)
+		if n := lines.count(`msg="path lost" path=a`); n < 5 || n > 7 {
+			t.Errorf("in five minutes a path was said to be lost %d times, want about once a minute:\n%s", n, lines.text.String())
+		}
+		if n := lines.count("path=b"); n > 0 {
+			t.Errorf("the log tells of the other path %d times", n)
+		}
+	})
 }
 
 // TestBondIsReplugged takes one of two paths away and gives it back.

@@ -3,6 +3,7 @@ package bond
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"time"
 
 	"github.com/tributary-live/tributary/internal/backoff"
@@ -16,10 +17,15 @@ const (
 	redialMost  = 4 * time.Second
 )
 
+// tellAgain is how often a path is said to be lost that does not come back: its error
+// is in [PathStatus] all the time.
+const tellAgain = time.Minute
+
 // keep keeps one connection over r, the slot-th, until ctx ends.
 func (b *Bond) keep(ctx context.Context, r *route, slot int) {
 	defer b.leave(r)
 	retry := backoff.Backoff{First: redialFirst, Most: redialMost}
+	var told time.Time
 	for ctx.Err() == nil && b.wanted(r, slot) {
 		began := time.Now()
 		err := b.connect(ctx, r, slot)
@@ -36,7 +42,11 @@ func (b *Bond) keep(ctx context.Context, r *route, slot int) {
 			retry.Reset()
 			continue
 		}
-		b.log.Warn("path lost", "path", r.Name, "err", err)
+		level := slog.LevelDebug
+		if b.wasUp(r) || time.Since(told) >= tellAgain {
+			level, told = slog.LevelWarn, time.Now()
+		}
+		b.log.Log(ctx, level, "path lost", "path", r.Name, "err", err)
 		if time.Since(began) > redialMost {
 			retry.Reset()
 		}
@@ -55,6 +65,13 @@ func (b *Bond) wanted(r *route, slot int) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return slot < r.want
+}
+
+// wasUp reports whether the last connection over r had come about.
+func (b *Bond) wasUp(r *route) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return r.err == nil
 }
 
 // leave notes that a goroutine of [Bond.keep] ends.
