@@ -97,6 +97,10 @@ func prepare(a *cli.App, stderr io.Writer) {
 	a.DisableSliceFlagSeparator = true
 	a.ExitErrHandler = func(*cli.Context, error) {} // Run prints and chooses the code
 	a.OnUsageError = func(c *cli.Context, err error, _ bool) error { return parseError(a, err) }
+	if len(a.Commands) > 0 && a.Action == nil {
+		a.Action = func(c *cli.Context) error { return noCommand(c, a.Name) }
+	}
+	nameCommands(a.Commands, a.Name)
 	a.Flags = append(a.Flags, configFlag(), logFlag())
 	bindEnv(a)
 	flags := a.Flags // without --help and --version, which package cli appends
@@ -122,6 +126,26 @@ func prepare(a *cli.App, stderr io.Writer) {
 		}
 		return nil
 	}
+}
+
+// nameCommands has the commands below of be asked for by name.
+func nameCommands(list []*cli.Command, of string) {
+	for _, c := range list {
+		path := of + " " + c.Name
+		if len(c.Subcommands) > 0 && c.Action == nil {
+			c.HideHelpCommand = true // else it answers, in words of its own
+			c.Action = func(c *cli.Context) error { return noCommand(c, path) }
+		}
+		nameCommands(c.Subcommands, path)
+	}
+}
+
+// noCommand is what a program of commands does when it is given none of them.
+func noCommand(c *cli.Context, of string) error {
+	if c.NArg() == 0 {
+		return cli.ShowSubcommandHelp(c)
+	}
+	return Usagef("there is no command %q: %s --help lists them", c.Args().First(), of)
 }
 
 // sentence makes one line of err, whatever libraries put into it.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -236,6 +237,30 @@ func TestErrorsAreOneLine(t *testing.T) {
 				t.Errorf("Run = %d, %q, want %d, %q", code, stderr, tt.code, tt.want)
 			}
 		})
+	}
+}
+
+// A program of commands says which it has not.
+func TestNoSuchCommand(t *testing.T) {
+	for _, tt := range []struct {
+		args []string
+		code int
+		want string // of stderr
+	}{
+		{[]string{"quick"}, 0, ""},
+		{[]string{"bars", "relay"}, 0, ""},
+		{nil, 0, ""},
+		{[]string{"bars"}, 0, ""},
+		{[]string{"slow"}, 2, "moq-bench: there is no command \"slow\": moq-bench --help lists them\n"},
+		{[]string{"bars", "api"}, 2, "moq-bench: there is no command \"api\": moq-bench bars --help lists them\n"},
+	} {
+		ok := func(*cli.Context) error { return nil }
+		a := &cli.App{Name: "moq-bench", Writer: io.Discard, Commands: []*cli.Command{
+			{Name: "quick", Action: ok}, {Name: "bars", Subcommands: []*cli.Command{{Name: "relay", Action: ok}}}}}
+		var stderr bytes.Buffer
+		if code := Run(t.Context(), a, append([]string{"moq-bench"}, tt.args...), &stderr); code != tt.code || stderr.String() != tt.want {
+			t.Errorf("Run(%q) = %d, stderr %q, want %d and %q", tt.args, code, stderr.String(), tt.code, tt.want)
+		}
 	}
 }
 
