@@ -194,7 +194,7 @@ func newSender(p Peer, s *Scenario, g ground) (sender, error) {
 	case Bond:
 		return newBonded(s, g.url()), nil
 	}
-	return nil, fmt.Errorf("%s is no peer on these links", p)
+	return nil, fmt.Errorf("%s is no peer on these links: bond and single are, and mptcp with --backend lab", p)
 }
 
 // print writes an outcome as a line.
