@@ -21,6 +21,7 @@ type estimate struct {
 	at        time.Time
 	rate      float64   // bytes/s, of chunks that were not held back by us
 	learnt    time.Time // when rate was
+	mean      float64   // of rate, over meanTime
 	limited   int64     // until so much is delivered, there are holes in what was sent
 	free      time.Time // when what was given so far has left, if rate is right
 	line      line
@@ -90,15 +91,22 @@ func (e *estimate) acked(n int64, m mark, now time.Time) {
 	if m.limited && !queued && sample <= e.capable(now) {
 		return
 	}
-	if e.rate == 0 {
-		e.rate = sample
-	} else {
+	if e.rate > 0 {
 		// Samples overlap; weigh each by how long ago the last one was, so that
 		// the estimate follows within some 200 ms whatever the size of chunks.
 		w := min(1, max(0.02, now.Sub(e.learnt).Seconds()/0.2))
-		e.rate += (sample - e.rate) * w
+		sample = e.rate + (sample-e.rate)*w
 	}
-	e.learnt = now
+	e.learn(sample, now)
+}
+
+// meanTime is how far back the mean of rates goes.
+const meanTime = 500 * time.Millisecond
+
+func (e *estimate) learn(rate float64, now time.Time) {
+	share := min(1, float64(now.Sub(e.learnt))/float64(meanTime))
+	e.mean += (rate - e.mean) * share
+	e.rate, e.learnt = rate, now
 }
 
 // passed takes in that n bytes have arrived since the last acknowledgement, the
@@ -109,8 +117,7 @@ func (e *estimate) passed(n int64, sent time.Time, received time.Duration, now t
 	if !l.at.IsZero() && took > 0 && !l.at.Before(sent.Add(l.least)) {
 		rate := e.bytesPerSecond(now)
 		share := min(1, float64(took)/float64(lineTime))
-		e.rate = rate + (float64(n)/took.Seconds()-rate)*share
-		e.learnt = now
+		e.learn(rate+(float64(n)/took.Seconds()-rate)*share, now)
 	}
 	if d := now.Sub(sent); l.least == 0 || d < l.least {
 		l.least = d
@@ -149,6 +156,17 @@ func (e *estimate) bytesPerSecond(now time.Time) float64 {
 		// Nothing has taught more since. The window has grown with what little was
 		// sent, so it says little; the path may have become faster all the same.
 		return min(rate, e.rate*(1+relearn*(age-1)))
+	}
+	return rate
+}
+
+// steady returns what the connection is believed to carry over the next half second,
+// bytes/s. A link that sends in bursts is faster and slower by turns; one that has
+// become slower is.
+func (e *estimate) steady(now time.Time) float64 {
+	rate := e.bytesPerSecond(now)
+	if now.Sub(e.learnt) < time.Second {
+		rate = (rate + e.mean) / 2
 	}
 	return rate
 }

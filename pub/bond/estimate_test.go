@@ -100,3 +100,27 @@ func TestRateOfALine(t *testing.T) {
 		t.Errorf("%.0f bytes/s after some that stood in line, want %d", got, rate)
 	}
 }
+
+// TestSteady has a link that sends in bursts, and one that has become slower: the
+// first is believed to go on with the mean of what it did, the other soon as it is now.
+func TestSteady(t *testing.T) {
+	const fast, slow = 500_000, 100_000
+	for _, c := range []struct {
+		name        string
+		rate        func(i int) float64 // of each 50 ms
+		least, most float64
+	}{
+		{"bursts", func(i int) float64 { return []float64{fast, slow}[i%2] }, 0.6 * (fast + slow) / 2, 0.8 * (fast + slow) / 2},
+		{"slower", func(i int) float64 { return []float64{fast, slow}[i/20] }, slow, 1.3 * slow},
+	} {
+		e := estimate{figures: Figures{RTT: 50 * ms, MinRTT: 50 * ms, Window: 1 << 20}}
+		now := epoch
+		for i := range 40 {
+			now = now.Add(50 * ms)
+			e.learn(c.rate(i), now)
+		}
+		if got := e.steady(now); got < c.least || got > c.most {
+			t.Errorf("%s: %.0f bytes/s, want %.0f to %.0f; the mean is %.0f", c.name, got, c.least, c.most, e.mean)
+		}
+	}
+}

@@ -216,3 +216,14 @@ func (p *path) outlook(now time.Time) (first time.Duration, rate float64) {
 	}
 	return owd + time.Duration(waiting/rate*float64(time.Second)), rate
 }
+
+// pace returns how fast p is believed to be over the next half second, as a share of
+// what it is now.
+func (p *path) pace(now time.Time) float64 {
+	var rate, steady float64
+	for _, m := range p.members {
+		rate += m.bytesPerSecond(now)
+		steady += m.steady(now)
+	}
+	return steady / rate
+}

@@ -49,7 +49,7 @@ type pipe struct {
 func (s *Scheduler) pipes(now time.Time) (list pipes) {
 	for _, p := range s.usable() {
 		if first, rate := p.outlook(now); rate > 0 {
-			list = append(list, pipe{first, rate})
+			list = append(list, pipe{first, rate * p.pace(now)})
 		}
 	}
 	slices.SortFunc(list, func(a, b pipe) int { return int(a.first - b.first) })
