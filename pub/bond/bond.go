@@ -12,7 +12,6 @@ import (
 
 	"github.com/tributary-live/tributary/transport"
 	"github.com/tributary-live/tributary/transport/bond"
-	"github.com/tributary-live/tributary/transport/moqt"
 )
 
 // Cost is what a path costs its owner.
@@ -106,8 +105,8 @@ type Bond struct {
 	objects  map[bond.Object]*object
 	streams  map[place]*subgroup
 	epoch    int
-	wake     chan struct{}          // closed and replaced when there may be something to do
-	ending   []transport.SendStream // that are to be reset once mu is free
+	wake     chan struct{} // closed and replaced when there may be something to do
+	ending   []ending      // streams that are to be ended once mu is free
 	solo     solo
 
 	// Of a relay that does not know bonds:
@@ -300,8 +299,8 @@ func (b *Bond) unlock() {
 	for _, c := range choices {
 		b.log.Info("best path", "path", c.Path, "before", c.Before, "group", c.Group, "scores", c.scores())
 	}
-	for _, st := range list {
-		st.CancelWrite(moqt.StreamCancelled)
+	for _, e := range list {
+		e.end()
 	}
 }
 

@@ -31,10 +31,8 @@ type connection struct {
 
 	// Guarded by b.mu:
 	open     map[bond.Object]*chunkStream
-	moved    bool                   // its session has left its path, which has another connection in its place
-	finished []transport.SendStream // that nothing more goes on, and are to be closed
-	due      time.Time              // when they are, if nothing is sent before
-	retiring bool                   // it takes nothing more, and ends when all it sent has arrived
+	moved    bool // its session has left its path, which has another connection in its place
+	retiring bool // it takes nothing more, and ends when all it sent has arrived
 }
 
 // dial opens a session over r. The bond streams that the relay opens on it are

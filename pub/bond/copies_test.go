@@ -78,7 +78,7 @@ func TestReinjectionHasABudget(t *testing.T) {
 	}
 	var given []*unit // to a, all that there is
 	for _, u := range s.queue {
-		sp, _ := u.unsent.take(4096, 0, 0)
+		sp, _ := u.unsent.take(4096, 0)
 		s.give(s.members[0], u, sp, &s.stats.Copied, epoch)
 		given = append(given, u)
 	}

@@ -56,8 +56,7 @@ const (
 // faster one loses little by it, and a slower one learns what it can carry.
 func (m *member) even(o *member, now time.Time) bool {
 	mine, other := m.bytesPerSecond(now), o.bytesPerSecond(now)
-	size, _ := o.chunk(now)
-	return m.backlog(now) > leastLine && o.silence(now) <= ackGap+o.timeFor(size, now) && mine < alike*other && other < alike*mine
+	return m.backlog(now) > leastLine && o.silence(now) <= ackGap+o.timeFor(o.chunk(now), now) && mine < alike*other && other < alike*mine
 }
 
 // left returns when the acknowledgement of f may be expected still, if nothing is

@@ -1,7 +1,6 @@
 package bond
 
 import (
-	"math"
 	"slices"
 	"time"
 )
@@ -48,19 +47,16 @@ func (s *Scheduler) Pick(id uint64, now time.Time) (Assignment, bool) {
 	return Assignment{}, false
 }
 
-// chunk returns how much m may be given at once, in bytes: as many packets as it
-// sends in chunkTime; and a little more, if nothing is left then and it has the time.
-func (m *member) chunk(now time.Time) (size, whole int64) {
-	n := m.bytesPerSecond(now) * chunkTime.Seconds()
-	size = packet * int64(min(maxPackets, max(1, math.Round(n/packet))))
-	return size, min(size+packet, int64(n))
+// chunk returns how much m may be given at once.
+func (m *member) chunk(now time.Time) int64 {
+	return int64(min(maxChunk, max(minChunk, m.bytesPerSecond(now)*chunkTime.Seconds())))
 }
 
 // fresh returns bytes of the queue that m should send: the first that can be in time
 // and would not arrive much sooner over another path. Where these are stuck on their
 // way over another, it returns the chunk that is to be sent once more.
 func (s *Scheduler) fresh(m *member, now time.Time) (*unit, span, *flight) {
-	size, whole := m.chunk(now)
+	size := m.chunk(now)
 	var ahead int64 // bytes that are sent before
 	for i, u := range s.queue {
 		if i == lookAhead {
@@ -70,7 +66,7 @@ func (s *Scheduler) fresh(m *member, now time.Time) (*unit, span, *flight) {
 			continue
 		}
 		if c := u.copies[m.path]; c != nil {
-			if sp, ok := c.take(size, whole, c.from); ok {
+			if sp, ok := c.take(size, c.from); ok {
 				return u, sp, nil
 			}
 			continue
@@ -86,7 +82,7 @@ func (s *Scheduler) fresh(m *member, now time.Time) (*unit, span, *flight) {
 			continue
 		}
 		if s.suits(u, m.path, size, ahead, now) {
-			sp, _ := u.unsent.take(size, whole, 0)
+			sp, _ := u.unsent.take(size, 0)
 			return u, sp, nil
 		}
 		ahead += u.unsent.size()
@@ -102,7 +98,7 @@ func (s *Scheduler) fresh(m *member, now time.Time) (*unit, span, *flight) {
 	if least == nil {
 		return nil, span{}, nil
 	}
-	sp, _ := least.unsent.take(size, whole, 0)
+	sp, _ := least.unsent.take(size, 0)
 	return least, sp, nil
 }
 

@@ -44,14 +44,11 @@ func ParseMode(name string) (Mode, error) {
 	return Mode(i), nil
 }
 
-// Chunks fill packets, of 1280 bytes, with which QUIC begins, so many that a path
-// sends them in chunkTime.
+// Chunk sizes, bytes: at most what a path sends in chunkTime.
 const (
-	packet     = 1224 // of a chunk, beside all headers
-	maxPackets = 3
-	minChunk   = packet
-	maxChunk   = maxPackets * packet
-	chunkTime  = 5 * time.Millisecond
+	maxChunk  = 4096
+	minChunk  = 1200
+	chunkTime = 5 * time.Millisecond
 )
 
 // Reinjection of late chunks may cost this share of what is sent, at most so

@@ -314,33 +314,3 @@ func TestAcknowledgedTooSoon(t *testing.T) {
 		t.Errorf("acknowledged in time: %v, and the object is still to be sent: %v", err, b.objects[o] != nil)
 	}
 }
-
-// TestFewPackets counts the packets of a video over two links with room: not many more
-// than its bytes fill, those included that acknowledge what the relay tells.
-func TestFewPackets(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		net := netsim.New(t)
-		relay := newTestRelay(t, net)
-		links := []*netsim.Link{simLinkSpec{6, 50 * ms, 0}.on(net), simLinkSpec{2, 60 * ms, 0}.on(net)}
-		b := startBond(relay, Config{Mode: Aggregate}, links...)
-		b.joined(2)
-		var before int64
-		for _, l := range links {
-			up, _ := l.Stats()
-			before += up.SentPackets
-		}
-		b.video(5e6, 10*time.Second, nil)
-		time.Sleep(time.Second)
-		packets := -before
-		for _, l := range links {
-			up, _ := l.Stats()
-			packets += up.SentPackets
-		}
-		s := b.Status().Stats
-		full := (s.Unique + s.Copied + s.Reinjected) / packet
-		t.Logf("%d packets for what fills %d: %.2f", packets, full, float64(packets)/float64(full))
-		if packets > full*152/100 {
-			t.Errorf("%d packets for what fills %d", packets, full)
-		}
-	})
-}

@@ -54,8 +54,8 @@ func (s *spans) remove(p span) {
 }
 
 // take removes and returns the first bytes of the set at from or behind it, or of
-// all if there are none: n from one piece, or all of that if it has at most whole.
-func (s *spans) take(n, whole, from int64) (span, bool) {
+// all if there are none: at most n, from one piece.
+func (s *spans) take(n, from int64) (span, bool) {
 	if len(*s) == 0 {
 		return span{}, false
 	}
@@ -66,9 +66,7 @@ func (s *spans) take(n, whole, from int64) (span, bool) {
 			break
 		}
 	}
-	if p.end-p.off > whole {
-		p.end = min(p.end, p.off+n)
-	}
+	p.end = min(p.end, p.off+n)
 	if p.off == p.end { // an object without bytes
 		*s = nil
 	}

@@ -2,7 +2,6 @@ package bond
 
 import (
 	"math/rand/v2"
-	"slices"
 	"testing"
 )
 
@@ -29,7 +28,7 @@ func TestSpans(t *testing.T) {
 				s.remove(p)
 				mark(p, false)
 			case 2:
-				got, ok := s.take(1+r.Int64N(5), 0, a)
+				got, ok := s.take(1+r.Int64N(5), a)
 				if !ok {
 					break
 				}
@@ -62,34 +61,6 @@ func TestSpans(t *testing.T) {
 					t.Fatalf("seed %d: %v is not in order", seed, s)
 				}
 			}
-		}
-	}
-}
-
-// TestChunksFillPackets cuts an object for paths of several rates: chunks are packets
-// that are full, but for the last of all, and take no longer than a path has for one.
-func TestChunksFillPackets(t *testing.T) {
-	const size = 12*packet + 700
-	for _, c := range []struct {
-		mbit   float64
-		first  int64 // bytes of all chunks but the last
-		chunks int
-	}{
-		{.8, packet, 13}, {4, 2 * packet, 7}, {6, 3 * packet, 5}, {10, 3 * packet, 4},
-	} {
-		m := &member{path: &path{}}
-		m.learn(c.mbit*1e6/8, epoch)
-		rest := spans{{0, size}}
-		var got []int64
-		for len(rest) > 0 {
-			n, whole := m.chunk(epoch)
-			sp, _ := rest.take(n, whole, 0)
-			got = append(got, sp.size())
-		}
-		last := got[len(got)-1]
-		even := !slices.ContainsFunc(got[:len(got)-1], func(n int64) bool { return n != c.first })
-		if len(got) != c.chunks || !even || m.timeFor(last, epoch) > chunkTime && last > packet {
-			t.Errorf("%v Mbit/s: chunks of %d bytes, want %d, of %d but for the last", c.mbit, got, c.chunks, c.first)
 		}
 	}
 }

@@ -18,6 +18,20 @@ type chunkStream struct {
 	writing bool                 // a chunk is being written
 }
 
+// ending is a stream that nothing more goes on.
+type ending struct {
+	st    transport.SendStream
+	reset bool // what is on its way is not to be sent again
+}
+
+func (e ending) end() {
+	if e.reset {
+		e.st.CancelWrite(moqt.StreamCancelled)
+	} else {
+		e.st.Close()
+	}
+}
+
 // stopLocked ends the stream of an object that nobody waits for any more. What was
 // written of it may arrive where the path works, and shows that it does; where that
 // is in doubt, it would only be in the way later.
@@ -26,32 +40,17 @@ func (b *Bond) stopLocked(c *connection, cs *chunkStream, id bond.Object) {
 	switch {
 	case cs.st == nil: // whoever opens it finds out
 	case b.sched.Abandon(c.id, id):
-		b.ending = append(b.ending, cs.st)
+		b.ending = append(b.ending, ending{cs.st, true})
 	default:
-		c.finishLocked(cs)
+		b.finishLocked(cs)
 	}
 }
 
-// endDelay is how long the end of a stream waits at most for a chunk to go out with.
-const endDelay = 100 * time.Millisecond
-
-// finishLocked has a stream closed that nothing more goes on, unless its writer will.
-// Its end goes out before the next chunk, in that one's packet if it can: a packet of
-// its own has 60 bytes.
-func (c *connection) finishLocked(cs *chunkStream) {
+// finishLocked closes a stream that nothing more goes on, unless its writer will.
+func (b *Bond) finishLocked(cs *chunkStream) {
 	if cs.stopped && !cs.closed && !cs.writing {
 		cs.closed = true
-		if len(c.finished) == 0 {
-			c.due = time.Now().Add(endDelay)
-		}
-		c.finished = append(c.finished, cs.st)
-	}
-}
-
-// closeAll closes streams that nothing more goes on.
-func closeAll(list []transport.SendStream) {
-	for _, st := range list {
-		st.Close()
+		b.ending = append(b.ending, ending{cs.st, false})
 	}
 }
 
@@ -70,7 +69,7 @@ func (c *connection) work(ctx context.Context) error {
 		now := time.Now()
 		if written != nil {
 			written.writing = false
-			c.finishLocked(written)
+			b.finishLocked(written)
 			written = nil
 		}
 		b.sched.Observe(c.id, figuresOf(stats))
@@ -86,16 +85,7 @@ func (c *connection) work(ctx context.Context) error {
 		b.settleLocked(now)
 		if !ok {
 			wake, next := b.wake, b.sched.Next(now)
-			var finished []transport.SendStream
-			if len(c.finished) > 0 {
-				if !now.Before(c.due) {
-					finished, c.finished = c.finished, nil
-				} else if c.due.Before(next) {
-					next = c.due
-				}
-			}
 			b.unlock()
-			closeAll(finished)
 			again.Reset(next.Sub(now))
 			select {
 			case <-wake:
@@ -115,10 +105,7 @@ func (c *connection) work(ctx context.Context) error {
 		}
 		cs.closed, cs.writing = a.Last, true
 		written = cs
-		finished := c.finished
-		c.finished = nil
 		b.unlock()
-		closeAll(finished)
 		buf = buf[:0]
 		if first {
 			buf = bond.AppendHeader(buf, &header)
