@@ -48,7 +48,7 @@ func (r *reel) hold(o Object, all bool) {
 		r.held = slices.DeleteFunc(r.held, func(h Object) bool { return r.leads(h) || h.Group < o.Group })
 		r.size = 0
 		for _, h := range r.held {
-			r.size += len(h.Payload)
+			r.size += weight(h)
 		}
 		r.first = o.Group
 		r.begun[r.lead] = struct{}{}
@@ -57,12 +57,18 @@ func (r *reel) hold(o Object, all bool) {
 		return
 	}
 	r.held = append(r.held, o)
-	r.size += len(o.Payload)
+	r.size += weight(o)
 	if r.size > 2*maxHeld { // a group that large has to be waited for the end of
 		r.held, r.size = nil, 0
 		delete(r.begun, r.lead)
 	}
 }
+
+// objectSize is what an object costs beside its payload, about.
+const objectSize = 256
+
+// weight is what it costs to hold o, bytes: objects without any are not for nothing.
+func weight(o Object) int { return len(o.Payload) + objectSize }
 
 // ready reports whether what is held begins with a group.
 func (r *reel) ready() bool { _, ok := r.begun[r.lead]; return ok }
